@@ -1,0 +1,1 @@
+"""The engine proposes, executes, scores and publishes; see docs/architecture.md."""

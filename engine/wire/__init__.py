@@ -1,0 +1,1 @@
+"""The contract between engine and trainer: messages, ring, weights, run directory."""
