@@ -1,0 +1,143 @@
+"""Reading completions: text in, a proposal or an answer out, and never an evaluation of it.
+
+Everything here is line arithmetic on text. Whether a program compiles, whether arguments are
+literals, whether an answer is right: the sandbox says so, inside a guest. A completion that does
+not have the shape its prompt began is `Malformed`, with one short reason that is counted in the
+validity funnel.
+
+`ProposalReader` reads a completion as it streams. It promises that how the text was cut into
+pieces does not matter, and that `program` does not change once it is set: a program can be sent
+to the sandbox while its call is still being written.
+"""
+
+from dataclasses import dataclass, field
+
+from engine.prompts.render import BLOCK_END
+from engine.wire.messages import Kind
+
+CALL_OPEN, CALL_CLOSE = "print(f(", "))"
+MAX_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a proposer wrote: a program and argument lists as text, all of it unchecked."""
+
+    program: str
+    args: tuple[str, ...]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a solver wrote: a literal, an argument list or a program, as text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """The completion does not have the shape that was asked for."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class ProposalReader:
+    """Reads `lead + completion` piece by piece (deduction and abduction proposals)."""
+
+    lead: str
+    text: str = field(init=False)
+    program: str | None = field(default=None, init=False)
+    """Set once the call's line has begun: all the code before it."""
+
+    def __post_init__(self) -> None:
+        self.text = self.lead
+
+    def feed(self, piece: str) -> None:
+        """Take the next piece of the completion."""
+        self.text += piece
+        if self.program is None:
+            start = _call_start(self.text)
+            if start is not None:
+                self.program = _tidy(self.text[:start])
+
+    def result(self) -> Proposal | Malformed:
+        """What the text amounts to if nothing follows."""
+        if len(self.text) > MAX_CHARS:
+            return Malformed("too_long")
+        block = self.text.split(BLOCK_END, 1)[0]
+        start = _call_start(block)
+        if start is None or self.program is None:
+            return Malformed("no_call")
+        call = block[start:].strip()
+        if not call.endswith(CALL_CLOSE):
+            return Malformed("open_call")
+        args = call[len(CALL_OPEN) : -len(CALL_CLOSE)].strip()
+        return Proposal(program=self.program, args=(args,))
+
+
+def parse_proposal(
+    kind: Kind, completion: str, *, lead: str, num_inputs: int
+) -> Proposal | Malformed:
+    """Read a finished completion of a proposer's prompt."""
+    if kind is Kind.INDUCTION:
+        return _parse_description(completion, lead=lead, num_inputs=num_inputs)
+    reader = ProposalReader(lead)
+    reader.feed(completion)
+    return reader.result()
+
+
+def parse_answer(kind: Kind, completion: str, *, lead: str) -> Answer | Malformed:
+    """Read a finished completion of a solver's prompt."""
+    if len(completion) > MAX_CHARS:
+        return Malformed("too_long")
+    if kind is Kind.INDUCTION:
+        program = _tidy((lead + completion).split(BLOCK_END, 1)[0])
+        return Answer(text=program) if ":" in program else Malformed("no_program")
+    line = completion.split("\n", 1)[0].strip()
+    if kind is Kind.DEDUCTION:
+        return Answer(text=line) if line else Malformed("empty")
+    arguments, close, rest = line.rpartition(")")
+    if not close or (rest.strip() and not rest.strip().startswith("#")):
+        return Malformed("open_call")
+    return Answer(text=arguments.strip())
+
+
+def leaks(message: str, program: str) -> bool:
+    """Whether an induction message gives the program away: code words or a line of it."""
+    squeezed = "".join(message.split())
+    if any(mark in squeezed for mark in ("deff(", "return", "lambda")):
+        return True
+    lines = ("".join(line.split()) for line in program.splitlines()[1:])
+    return any(len(line) >= 8 and line in squeezed for line in lines)
+
+
+def _parse_description(completion: str, *, lead: str, num_inputs: int) -> Proposal | Malformed:
+    program = lead.removesuffix("\n#")
+    message, _, rest = completion.split(BLOCK_END, 1)[0].partition("\n")
+    message = message.strip()
+    if not message:
+        return Malformed("no_message")
+    calls = [line.strip() for line in rest.splitlines() if line.strip()]
+    args = [c[2:-1].strip() for c in calls if c.startswith("f(") and c.endswith(")")]
+    if len(args) != len(calls):
+        return Malformed("open_call")
+    distinct = tuple(dict.fromkeys(args))
+    if len(distinct) < num_inputs:
+        return Malformed("few_inputs")
+    if leaks(message, program):
+        return Malformed("leak")
+    return Proposal(program=program, args=distinct[:num_inputs], message=message)
+
+
+def _call_start(text: str) -> int | None:
+    """Where the first top-level `print(f(` line begins, inside the first block."""
+    position = text.find("\n" + CALL_OPEN)
+    end = text.find(BLOCK_END)
+    return None if position < 0 or 0 <= end < position else position + 1
+
+
+def _tidy(program: str) -> str:
+    """No trailing blanks and no empty lines: a block must not contain its own end."""
+    return "\n".join(line.rstrip() for line in program.splitlines() if line.strip())
