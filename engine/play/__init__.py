@@ -1,0 +1,1 @@
+"""Self-play: who proposes next, what a proposal is worth, and how a round is played."""

@@ -1,0 +1,361 @@
+"""The task memory of a run: one SQLite file (WAL) that survives kill -9.
+
+Guarantees. A *round* (one proposer group and what came of it) is written in one transaction: the
+tasks it admitted, its proposals with their fate, and its groups, each with the next number of a
+dense sequence. Either all of it is there or none. The groups' bytes wait in the same file (an
+outbox) until they are in the ring, whose record numbers are the same sequence: after a kill the
+engine pushes exactly the rows that the ring does not have.
+
+Not covered: the last transactions before a power loss may be missing (synchronous = NORMAL); the
+file stays consistent.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.tasks.task import Example, Origin, Task
+from engine.wire.messages import Kind, Role
+
+SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS tasks (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    program TEXT NOT NULL, examples TEXT NOT NULL, message TEXT NOT NULL,
+    normal_form TEXT NOT NULL, shape TEXT NOT NULL, certificate TEXT NOT NULL,
+    parents TEXT NOT NULL, version INTEGER NOT NULL, origin TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, solved INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS tasks_by_form ON tasks (kind, normal_form);
+CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
+CREATE TABLE IF NOT EXISTS groups (
+    seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL UNIQUE, round INTEGER NOT NULL,
+    role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL, num_rollouts INTEGER NOT NULL,
+    payload BLOB
+);
+CREATE TABLE IF NOT EXISTS proposals (
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
+    fate TEXT NOT NULL, detail TEXT NOT NULL, text TEXT NOT NULL, solve_rate REAL,
+    reward REAL NOT NULL, task_id TEXT
+);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """A group on its way to the ring. `seq` is None until the store has numbered it."""
+
+    group_id: bytes
+    role: Role
+    kind: Kind
+    task_id: str
+    num_rollouts: int
+    payload: bytes
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRow:
+    """One proposal and what became of it."""
+
+    kind: Kind
+    version: int
+    fate: str
+    """`admitted`, or the one word why it was not."""
+    detail: str
+    text: str
+    reward: float
+    solve_rate: float | None = None
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """Attempts at a task and how many were right."""
+
+    task_id: str
+    attempts: int
+    solved: int
+
+
+class StoreError(Exception):
+    """The task file cannot be used."""
+
+
+class TaskStore:
+    """Tasks, proposals and the outbox of one run. One owner; not for several threads."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        if read_only and not path.is_file():
+            raise StoreError(
+                f"expected a task file at {path}, found none; is this a run directory?"
+            )
+        mode = "ro" if read_only else "rwc"
+        try:
+            self._db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
+            if not read_only:
+                self._prepare()
+            found = self.fact("schema")
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{path} is not a readable task file ({error}); move it away"
+            ) from None
+        if found != str(SCHEMA):
+            raise StoreError(
+                f"{path} has task schema {found}, this kelvin reads {SCHEMA}; use another --run"
+            )
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_TABLES)
+        self._db.execute("INSERT OR IGNORE INTO facts VALUES ('schema', ?)", (str(SCHEMA),))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was committed is in it."""
+        self._db.close()
+
+    # -- facts: small values that outlive a process
+
+    def fact(self, name: str) -> str | None:
+        """A value written by `set_fact`, or None."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Write a small value durably."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    # -- tasks
+
+    def add_seeds(self, tasks: Iterable[Task]) -> int:
+        """Insert tasks that no proposer wrote, skip known ones; returns how many were new."""
+        with self._transaction():
+            return sum(self._insert(task) for task in tasks)
+
+    def is_known(self, kind: Kind, form: str, *, by_shape: bool = False) -> bool:
+        """Whether a task of this kind has this normal form (or shape: constants erased)."""
+        column = "shape" if by_shape else "normal_form"
+        query = f"SELECT 1 FROM tasks WHERE kind = ? AND {column} = ? LIMIT 1"
+        return self._db.execute(query, (kind, form)).fetchone() is not None
+
+    def num_tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> int:
+        """How many tasks there are, of one kind or origin if given."""
+        query = "SELECT count(*) FROM tasks WHERE (?1 IS NULL OR kind = ?1)"
+        query += " AND (?2 IS NULL OR origin = ?2)"
+        return int(self._db.execute(query, (kind, origin)).fetchone()[0])
+
+    def tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> Iterator[Task]:
+        """Tasks in the order they were admitted."""
+        query = "SELECT * FROM tasks WHERE (?1 IS NULL OR kind = ?1)"
+        query += " AND (?2 IS NULL OR origin = ?2) ORDER BY position"
+        for row in self._rows(query, (kind, origin)):
+            yield _task_of(row)
+
+    def task(self, task_id: str) -> Task | None:
+        """One task by id."""
+        rows = self._rows("SELECT * FROM tasks WHERE id = ?", (task_id,))
+        return _task_of(rows[0]) if rows else None
+
+    def task_at(self, kinds: Sequence[Kind], index: int) -> Task:
+        """The index-th task of these kinds, oldest first."""
+        marks = ",".join("?" * len(kinds))
+        query = f"SELECT * FROM tasks WHERE kind IN ({marks}) ORDER BY position LIMIT 1 OFFSET ?"
+        rows = self._rows(query, (*kinds, index))
+        if not rows:
+            raise IndexError(f"expected more than {index} tasks of {list(kinds)}")
+        return _task_of(rows[0])
+
+    # -- rounds
+
+    def next_round(self) -> int:
+        """The number of the first round that was never committed."""
+        row = self._db.execute("SELECT max(round) FROM proposals").fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def commit_round(
+        self,
+        number: int,
+        *,
+        tasks: Sequence[Task],
+        proposals: Sequence[ProposalRow],
+        groups: Sequence[OutboxRow],
+        solved: Sequence[Solved],
+    ) -> None:
+        """Write a round: all of it or nothing. Groups get the next numbers of the sequence."""
+        with self._transaction():
+            for task in tasks:
+                self._insert(task)
+            for result in solved:
+                self._db.execute(
+                    "UPDATE tasks SET attempts = attempts + ?, solved = solved + ? WHERE id = ?",
+                    (result.attempts, result.solved, result.task_id),
+                )
+            for row in proposals:
+                self._insert_proposal(number, row)
+            seq = self.next_seq()
+            for offset, group in enumerate(groups):
+                self._insert_group(number, seq + offset, group)
+
+    def next_seq(self) -> int:
+        """The number that the next group will get."""
+        row = self._db.execute("SELECT max(seq) FROM groups").fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def outbox(self, first_seq: int) -> Iterator[OutboxRow]:
+        """Groups from `first_seq` on that still have their bytes, in order."""
+        query = "SELECT * FROM groups WHERE seq >= ? AND payload IS NOT NULL ORDER BY seq"
+        for row in self._rows(query, (first_seq,)):
+            yield OutboxRow(
+                seq=row["seq"],
+                group_id=row["group_id"],
+                role=Role(row["role"]),
+                kind=Kind(row["kind"]),
+                task_id=row["task_id"],
+                num_rollouts=row["num_rollouts"],
+                payload=row["payload"],
+            )
+
+    def forget_payloads(self, before_seq: int) -> None:
+        """Drop the bytes of groups that the trainer holds durably; the rows stay."""
+        query = "UPDATE groups SET payload = NULL WHERE seq < ? AND payload IS NOT NULL"
+        self._db.execute(query, (before_seq,))
+
+    def num_rollouts_from(self, seq: int) -> int:
+        """Rollouts in groups numbered `seq` or later."""
+        query = "SELECT coalesce(sum(num_rollouts), 0) FROM groups WHERE seq >= ?"
+        return int(self._db.execute(query, (seq,)).fetchone()[0])
+
+    def proposals(self) -> list[tuple[int, ProposalRow]]:
+        """Every proposal with its round, in order."""
+        return [
+            (
+                row["round"],
+                ProposalRow(
+                    kind=Kind(row["kind"]),
+                    version=row["version"],
+                    fate=row["fate"],
+                    detail=row["detail"],
+                    text=row["text"],
+                    reward=row["reward"],
+                    solve_rate=row["solve_rate"],
+                    task_id=row["task_id"],
+                ),
+            )
+            for row in self._rows("SELECT * FROM proposals ORDER BY id")
+        ]
+
+    def group_rows(self) -> list[tuple[int, str, str, str, int]]:
+        """(seq, role, kind, task id, rollouts) of every group, in order."""
+        query = "SELECT seq, role, kind, task_id, num_rollouts FROM groups ORDER BY seq"
+        return [tuple(row) for row in self._rows(query)]
+
+    # -- inside
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        cursor = self._db.cursor()
+        cursor.row_factory = sqlite3.Row
+        return cursor.execute(query, tuple(values)).fetchall()
+
+    def _insert(self, task: Task) -> bool:
+        values = (
+            task.id,
+            task.kind,
+            task.program,
+            json.dumps([[e.args, e.gold.hex(), e.shown] for e in task.examples]),
+            task.message,
+            task.normal_form,
+            task.shape,
+            task.certificate,
+            json.dumps(task.parents),
+            task.version,
+            task.origin,
+        )
+        query = "INSERT OR IGNORE INTO tasks (id, kind, program, examples, message, normal_form,"
+        query += " shape, certificate, parents, version, origin) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+        return self._db.execute(query, values).rowcount == 1
+
+    def _insert_proposal(self, number: int, row: ProposalRow) -> None:
+        values = (
+            number,
+            row.kind,
+            row.version,
+            row.fate,
+            row.detail,
+            row.text,
+            row.solve_rate,
+            row.reward,
+            row.task_id,
+        )
+        query = "INSERT INTO proposals (round, kind, version, fate, detail, text, solve_rate,"
+        query += " reward, task_id) VALUES (?,?,?,?,?,?,?,?,?)"
+        self._db.execute(query, values)
+
+    def _insert_group(self, number: int, seq: int, group: OutboxRow) -> None:
+        values = (
+            seq,
+            group.group_id,
+            number,
+            group.role,
+            group.kind,
+            group.task_id,
+            group.num_rollouts,
+            group.payload,
+        )
+        self._db.execute("INSERT INTO groups VALUES (?,?,?,?,?,?,?,?)", values)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the block raises."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _task_of(row: sqlite3.Row) -> Task:
+    return Task(
+        kind=Kind(row["kind"]),
+        program=row["program"],
+        examples=tuple(
+            Example(args=args, gold=bytes.fromhex(gold), shown=shown)
+            for args, gold, shown in json.loads(row["examples"])
+        ),
+        message=row["message"],
+        normal_form=row["normal_form"],
+        shape=row["shape"],
+        certificate=row["certificate"],
+        parents=tuple(json.loads(row["parents"])),
+        version=row["version"],
+        origin=Origin(row["origin"]),
+    )
