@@ -1,0 +1,228 @@
+"""Self-play: rounds run while there is credit, are committed whole, and flow into the ring.
+
+    admit a round (scheduler, credit) -> propose -> certify -> solve -> score
+                                                                  |
+    ring <- push in order <- outbox <- one transaction (tasks, proposals, groups)
+
+`play` waits for credit (unblocked by a published version), for a running round, or for space in
+the ring (unblocked by the trainer's commit); each wait is a bounded sleep. Rounds that are cut by
+a cancellation leave nothing behind: they were never committed.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.config import EngineConfig
+from engine.play.judge import LOST, Gates
+from engine.play.outbox import Outbox, pack
+from engine.play.propose import ADMITTED, Judged, Novelty, ProposeRequest, play_proposals
+from engine.play.scheduler import KindScheduler, has_credit
+from engine.play.solve import Budget, SolveRequest
+from engine.policy.protocol import Policy, SamplingParams
+from engine.prompts import propose
+from engine.tasks.store import ProposalRow, Solved, TaskStore
+from engine.tasks.task import Origin, Task
+from engine.wire.messages import Kind, Role
+from sandbox import Sandbox
+
+POLL_S = 0.05
+PROGRAM_KINDS = (Kind.DEDUCTION, Kind.ABDUCTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundReport:
+    """What happened in a committed round."""
+
+    number: int
+    kind: Kind
+    version: int
+    seconds: float
+    judged: Sequence[Judged]
+
+
+@dataclass(slots=True, kw_only=True)
+class Player:
+    """Plays rounds and commits them. One owner: the engine's service."""
+
+    config: EngineConfig
+    policy: Policy
+    sandbox: Sandbox
+    store: TaskStore
+    outbox: Outbox
+    batch_samples: int
+    """Rollouts of one optimizer step, the unit of staleness."""
+    consumed_seq: Callable[[], int]
+    """Groups before this number are in the newest published version."""
+    on_round: Callable[[RoundReport], None]
+    _running: int = field(default=0, init=False)
+    _next_round: int = field(init=False)
+    _novelty: Novelty = field(init=False)
+    _kinds: KindScheduler = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self._next_round = self.store.next_round()
+        self._novelty = Novelty(self.store, config.novelty_by_shape)
+        self._kinds = KindScheduler(
+            {
+                Kind.DEDUCTION: config.deduction,
+                Kind.ABDUCTION: config.abduction,
+                Kind.INDUCTION: config.induction,
+            }
+        )
+
+    async def play(self, should_stop: Callable[[], bool]) -> None:
+        """Play until told to stop; rounds under way are then finished and committed."""
+        async with asyncio.TaskGroup() as rounds:
+            while not should_stop():
+                self.outbox.pump()
+                if self._may_start():
+                    number, self._next_round = self._next_round, self._next_round + 1
+                    self._running += 1
+                    rounds.create_task(self._round(number, self._kinds.next()))
+                await asyncio.sleep(POLL_S)
+        self.outbox.pump()
+
+    def _may_start(self) -> bool:
+        return self._running < self.config.rounds_in_flight and has_credit(
+            unconsumed=self.store.num_rollouts_from(self.consumed_seq()),
+            running=self._running * self.config.proposals,
+            batch_samples=self.batch_samples,
+            staleness=self.config.staleness,
+        )
+
+    async def _round(self, number: int, kind: Kind) -> None:
+        started = time.monotonic()
+        try:
+            request = self._request(number, kind)
+            judged = await play_proposals(self.policy, self.sandbox, self._novelty, request)
+        finally:
+            self._running -= 1
+        scored = [each for each in judged if each.fate != LOST]
+        self._commit(number, request, scored)
+        self.outbox.pump()
+        self.on_round(
+            RoundReport(
+                number=number,
+                kind=kind,
+                version=self.policy.version,
+                seconds=time.monotonic() - started,
+                judged=judged,
+            )
+        )
+
+    def _request(self, number: int, kind: Kind) -> ProposeRequest:
+        config = self.config
+        dice = random.Random(f"{config.seed} round {number}")
+        references, program = self._references(kind, dice)
+        prompt = propose(kind, references, num_inputs=config.num_inputs, program=program)
+        solving = SolveRequest(
+            shots=solver_shots(self.store, kind, config.solver_shots),
+            n=config.solver_rollouts,
+            temperature=config.temperature,
+            budget=Budget(
+                answer_tokens=config.answer_tokens, program_tokens=config.proposal_tokens
+            ),
+            seed=dice.getrandbits(62),
+        )
+        return ProposeRequest(
+            kind=kind,
+            prompt=prompt,
+            parents=[task.id for task in references],
+            params=SamplingParams(
+                n=config.proposals,
+                temperature=config.temperature,
+                max_tokens=config.proposal_tokens,
+                stop=prompt.stop,
+                seed=dice.getrandbits(62),
+            ),
+            num_inputs=config.num_inputs,
+            gates=gates_of(config),
+            solving=solving,
+        )
+
+    def _references(self, kind: Kind, dice: random.Random) -> tuple[list[Task], str]:
+        """References drawn uniformly without replacement; for induction also the program."""
+        available = self.store.num_tasks(kind)
+        num = min(self.config.references, available)
+        picks = dice.sample(range(available), num)
+        references = [self.store.task_at([kind], index) for index in picks]
+        if kind is not Kind.INDUCTION:
+            return references, ""
+        programs = sum(self.store.num_tasks(each) for each in PROGRAM_KINDS)
+        return references, self.store.task_at(PROGRAM_KINDS, dice.randrange(programs)).program
+
+    def _commit(self, number: int, request: ProposeRequest, judged: Sequence[Judged]) -> None:
+        kind = request.kind
+        admitted = [each.attempts for each in judged if each.attempts is not None]
+        groups = [
+            pack(
+                self.policy,
+                role=Role.PROPOSER,
+                kind=kind,
+                task_id="+".join(request.parents),
+                prompt=request.prompt.text,
+                temperature=request.params.temperature,
+                rollouts=[each.rollout() for each in judged],
+            )
+        ]
+        groups += [
+            pack(
+                self.policy,
+                role=Role.SOLVER,
+                kind=kind,
+                task_id=attempts.task.id,
+                prompt=attempts.prompt,
+                temperature=request.solving.temperature,
+                rollouts=attempts.rollouts,
+            )
+            for attempts in admitted
+        ]
+        self.store.commit_round(
+            number,
+            tasks=[attempts.task for attempts in admitted],
+            proposals=[_row(kind, each, request.prompt.lead) for each in judged],
+            groups=[group for group in groups if group.num_rollouts],
+            solved=[
+                Solved(
+                    task_id=attempts.task.id,
+                    attempts=len(attempts.rollouts),
+                    solved=attempts.num_right,
+                )
+                for attempts in admitted
+            ],
+        )
+        for attempts in admitted:
+            self._novelty.release(attempts.task)
+
+
+def gates_of(config: EngineConfig) -> Gates:
+    """The gates that a proposal must pass under this configuration."""
+    return Gates(
+        reject_trivial=config.reject_trivial,
+        max_value_chars=config.max_value_chars,
+        max_program_chars=config.max_program_chars,
+    )
+
+
+def solver_shots(store: TaskStore, kind: Kind, num: int) -> list[Task]:
+    """The first seeds of a kind: the same head on every prompt, so that it is computed once."""
+    seeds = min(num, store.num_tasks(kind, Origin.SEED))
+    return [store.task_at([kind], index) for index in range(seeds)]
+
+
+def _row(kind: Kind, judged: Judged, lead: str) -> ProposalRow:
+    completion = judged.completion
+    return ProposalRow(
+        kind=kind,
+        version=max((version for version, _ in completion.versions), default=0),
+        fate=judged.fate,
+        detail=judged.detail,
+        text=lead + completion.text,
+        reward=judged.reward,
+        solve_rate=judged.solve_rate,
+        task_id=judged.attempts.task.id if judged.fate == ADMITTED and judged.attempts else None,
+    )

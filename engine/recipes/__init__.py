@@ -1,0 +1,1 @@
+"""Shipped configurations; see engine/config.py."""
