@@ -15,6 +15,9 @@ from engine.tasks.seeds import SeedSet
 
 Table = dict[str, object]
 
+PER_INVOCATION = frozenset({"minutes", "steps"})
+"""Keys of [engine] that may change when a run is resumed; the others belong to the run."""
+
 
 class ConfigError(Exception):
     """A wrong setting: the message says what was expected, what was seen and what to do."""
@@ -115,9 +118,10 @@ class RunConfig:
     trainer: Mapping[str, object]
 
     def to_dict(self) -> dict[str, Table]:
-        """The three tables as plain data."""
+        """The three tables as plain data, less what belongs to one invocation only."""
+        engine = {k: v for k, v in asdict(self.engine).items() if k not in PER_INVOCATION}
         return {
-            "engine": asdict(self.engine),
+            "engine": engine,
             "sandbox": asdict(self.sandbox),
             "trainer": dict(self.trainer),
         }
@@ -140,17 +144,6 @@ def read_recipe(name: str) -> dict[str, Table]:
             f"expected a recipe ({', '.join(recipe_names())}) or a .toml file, got {name!r}"
         )
     return tomllib.loads(resources.files("engine.recipes").joinpath(f"{name}.toml").read_text())
-
-
-def check_same_run(old: Mapping[str, Mapping[str, object]], new: RunConfig) -> None:
-    """A run keeps its model and seeds; everything else may change when it is resumed."""
-    for key, now in (("model", new.engine.model), ("seeds", new.engine.seeds)):
-        before = old.get("engine", {}).get(key)
-        if before != now:
-            raise ConfigError(
-                f"this run was started with engine.{key} = {before!r}, now asked for {now!r}; "
-                "use another --run, or the recipe it was started with"
-            )
 
 
 def _read_tables(path: Path) -> dict[str, Table]:
