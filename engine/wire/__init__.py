@@ -1,1 +1,58 @@
 """The contract between engine and trainer: messages, ring, weights, run directory."""
+
+from engine.wire.codec import GROUP_SCHEMA, decode_group, encode_group
+from engine.wire.errors import CorruptRecord, QuarantinedRecord, WireError
+from engine.wire.files import append_jsonl, atomic_write, read_jsonl
+from engine.wire.messages import Finish, Group, Kind, Role, Rollout
+from engine.wire.ring import Liveness, Record, RingReader, RingState, RingWriter
+from engine.wire.rundir import Run, RunDir
+from engine.wire.weights import (
+    Ack,
+    Manifest,
+    combine_checksums,
+    latest_version,
+    lease,
+    publish_weights,
+    read_ack,
+    read_manifest,
+    release,
+    tensor_checksum,
+    versions,
+    write_ack,
+)
+
+__all__ = [
+    "GROUP_SCHEMA",
+    "Ack",
+    "CorruptRecord",
+    "Finish",
+    "Group",
+    "Kind",
+    "Liveness",
+    "Manifest",
+    "QuarantinedRecord",
+    "Record",
+    "RingReader",
+    "RingState",
+    "RingWriter",
+    "Role",
+    "Rollout",
+    "Run",
+    "RunDir",
+    "WireError",
+    "append_jsonl",
+    "atomic_write",
+    "combine_checksums",
+    "decode_group",
+    "encode_group",
+    "latest_version",
+    "lease",
+    "publish_weights",
+    "read_ack",
+    "read_jsonl",
+    "read_manifest",
+    "release",
+    "tensor_checksum",
+    "versions",
+    "write_ack",
+]

@@ -34,9 +34,9 @@ class Kind(StrEnum):
 class Finish(StrEnum):
     """Why a completion ended."""
 
-    STOP = "stop"      # end-of-text token or a stop string
+    STOP = "stop"  # end-of-text token or a stop string
     LENGTH = "length"  # the token budget was spent
-    ABORT = "abort"    # the engine cut it: it could no longer become valid
+    ABORT = "abort"  # the engine cut it: it could no longer become valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,103 @@
+"""Files that survive a kill: whole-file replacement, appended JSON lines, and a directory lock."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.wire.errors import WireError
+
+_TAIL_CHUNK = 1 << 16
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`: readers, and a reboot, see the old or the new, never a mixture."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_directory(path.parent)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock; waits for the short critical sections of other processes."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def append_jsonl(path: Path, row: Mapping[str, object], *, fsync: bool = False) -> None:
+    """Append one row; a torn last line, left by a kill in mid-write, is cut off first.
+
+    One writer a file. With `fsync` the row is on disk when the call returns.
+    """
+    line = json.dumps(row, separators=(",", ":"), allow_nan=True).encode() + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        _cut_torn_line(descriptor)
+        written = os.write(descriptor, line)
+        if written != len(line):
+            raise WireError(f"{path}: wrote {written} of {len(line)} bytes; is the disk full?")
+        if fsync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_jsonl(path: Path) -> list[dict[str, object]]:
+    """All whole rows, [] without a file. A torn last line is ignored, others raise WireError."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    # Whatever follows the last newline is empty, or a line that was never finished.
+    return [_parse_line(line, path=path, number=i + 1) for i, line in enumerate(lines[:-1])]
+
+
+def _parse_line(line: bytes, *, path: Path, number: int) -> dict[str, object]:
+    try:
+        row: object = json.loads(line)
+    except ValueError as error:
+        raise WireError(
+            f"{path} line {number} must be JSON, got {line[:60]!r}; the file was damaged or "
+            "edited: repair or remove that line"
+        ) from error
+    if not isinstance(row, dict):
+        raise WireError(f"{path} line {number} must be a JSON object, got {line[:60]!r}")
+    return row
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    end = size = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _TAIL_CHUNK)
+        # The usual case ends here: one byte read, and it is the newline of the last row.
+        if end == size and os.pread(descriptor, 1, size - 1) == b"\n":
+            return
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end != size:
+        os.ftruncate(descriptor, end)
