@@ -117,6 +117,17 @@ class RunConfig:
     sandbox: SandboxConfig
     trainer: Mapping[str, object]
 
+    @property
+    def batch_samples(self) -> int:
+        """Rollouts of one optimizer step: the trainer's key, and the engine's unit of staleness."""
+        value = self.trainer.get("batch_samples")
+        if type(value) is not int or value < 1:
+            raise ConfigError(
+                f"trainer.batch_samples must be stated, 1 or more, got {value!r}; "
+                "try --trainer.batch_samples 64"
+            )
+        return value
+
     def to_dict(self) -> dict[str, Table]:
         """The three tables as plain data, less what belongs to one invocation only."""
         engine = {k: v for k, v in asdict(self.engine).items() if k not in PER_INVOCATION}

@@ -54,6 +54,10 @@ class Board:
     calls: Rate = field(default_factory=Rate)
     recent: deque[RoundReport] = field(default_factory=lambda: deque(maxlen=WINDOW_ROUNDS))
 
+    def set_trainer(self, state: str) -> None:
+        """Say how the trainer's process is."""
+        self.trainer = state
+
     def add_round(self, report: RoundReport) -> None:
         """Take in a committed round."""
         self.rounds += 1

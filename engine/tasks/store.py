@@ -219,6 +219,12 @@ class TaskStore:
         row = self._db.execute("SELECT max(seq) FROM groups").fetchone()
         return 0 if row[0] is None else int(row[0]) + 1
 
+    def first_kept_seq(self) -> int:
+        """The first group that still has its bytes, or the next number if none has."""
+        query = "SELECT min(seq) FROM groups WHERE payload IS NOT NULL"
+        row = self._db.execute(query).fetchone()
+        return self.next_seq() if row[0] is None else int(row[0])
+
     def outbox(self, first_seq: int) -> Iterator[OutboxRow]:
         """Groups from `first_seq` on that still have their bytes, in order."""
         query = "SELECT * FROM groups WHERE seq >= ? AND payload IS NOT NULL ORDER BY seq"
