@@ -74,6 +74,17 @@ def read_jsonl(path: Path) -> list[dict[str, object]]:
     return [_parse_line(line, path=path, number=i + 1) for i, line in enumerate(lines[:-1])]
 
 
+def load_object(path: Path) -> dict[str, object]:
+    """The JSON object in a file. Raises FileNotFoundError, or WireError if it is not one."""
+    try:
+        loaded: object = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise WireError(f"{path} must be JSON: {error}; delete it") from error
+    if not isinstance(loaded, dict):
+        raise WireError(f"{path} must be a JSON object, got {type(loaded).__name__}; delete it")
+    return loaded
+
+
 def _parse_line(line: bytes, *, path: Path, number: int) -> dict[str, object]:
     try:
         row: object = json.loads(line)

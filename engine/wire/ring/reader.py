@@ -181,8 +181,8 @@ class RingReader:
         epoch = self._memory.load(layout.EPOCH)
         raise CorruptRecord(
             f"{self._memory.path} must have record seq {self._seq} at byte {offset} "
-            f"(epoch {epoch}), what is there is not whole; stop both processes and delete the ring: the engine "
-            "pushes again what was not consumed",
+            f"(epoch {epoch}), what is there is not whole; stop both processes and delete the "
+            "ring: the engine pushes again what was not consumed",
             offset=offset,
             seq=self._seq,
             epoch=epoch,

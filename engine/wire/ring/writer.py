@@ -31,12 +31,13 @@ class RingWriter:
 
     __slots__ = ("_epoch", "_free_from", "_memory", "_next_seq", "_tail")
 
-    def __init__(self, memory: RingMemory) -> None:
+    def __init__(self, memory: RingMemory, *, first_seq: int = 0) -> None:
         """Take over the writer's end of a mapped ring; hold the directory's lock. See `open`."""
         is_rebooted = claim.was_before_boot(memory, claim.WRITER)
         claim.take(memory, claim.WRITER)
         try:
             end = recover(memory, is_rebooted=is_rebooted)
+            _check_joins(memory, end, first_seq=first_seq)
         except WireError:
             claim.give_up(memory, claim.WRITER)
             raise
@@ -69,14 +70,7 @@ class RingWriter:
                 create_file(path, capacity=capacity, words=words)
             memory = RingMemory(path)
             _check_same_ring(memory, capacity=capacity, run_id=run_id)
-            writer = cls(memory)
-        if writer.next_seq < first_seq:
-            writer.close(reason="it ends before the first record that can be pushed")
-            raise WireError(
-                f"{path} ends at seq {writer.next_seq}, the writer begins at {first_seq}: the "
-                "ring lost records that were consumed (power failure?); delete it, a new one is made"
-            )
-        return writer
+            return cls(memory, first_seq=first_seq)
 
     @property
     def next_seq(self) -> int:
@@ -172,16 +166,18 @@ def recover(memory: RingMemory, *, is_rebooted: bool = False) -> Cursor:
     to be expected (memory reached the disk in any order), and the ring ends before them.
     """
     end = _walk(memory)
-    tail = memory.load(layout.TAIL)
-    if end.position >= tail:
+    tail, next_seq = memory.load(layout.TAIL), memory.load(layout.NEXT_SEQ)
+    # One more than was announced may be there: its writer died before it could say so.
+    is_sane = end.position % layout.RECORD_BYTES == 0 and end.seq <= next_seq + 1
+    if is_sane and end.position >= tail and end.seq >= next_seq:
         return end
-    found = f"{memory.path} has whole records up to seq {end.seq}, {memory.load(layout.NEXT_SEQ)}"
-    if not is_rebooted:
+    found = f"{memory.path} has whole records up to seq {end.seq}, {next_seq} were published"
+    if not (is_sane and is_rebooted):
         raise WireError(
-            f"{found} were published; the file is damaged: delete it, and push again what was "
-            f"not consumed, from seq {load_cursor(memory).seq}"
+            f"{found}; the file is damaged: delete it, and push again what was not consumed, "
+            f"from seq {load_cursor(memory).seq}"
         )
-    _log.warning("%s were published before the reboot; the rest must be pushed again", found)
+    _log.warning("%s before the reboot; the rest must be pushed again", found)
     return end
 
 
@@ -197,6 +193,14 @@ def _walk(memory: RingMemory) -> Cursor:
         position, epoch = entry.end, entry.epoch
         seq += not entry.is_padding
     return Cursor(position, seq)
+
+
+def _check_joins(memory: RingMemory, end: Cursor, *, first_seq: int) -> None:
+    if end.seq < first_seq:
+        raise WireError(
+            f"{memory.path} ends at seq {end.seq}, the writer begins at {first_seq}: the ring lost "
+            "records that had been consumed (power failure?); delete it, a new one is made"
+        )
 
 
 def _founding_words(capacity: int, *, run_id: bytes, first_seq: int) -> dict[int, int]:
