@@ -1,0 +1,272 @@
+"""The thread that owns the model.
+
+    inbox --> waiting --> admit (prompt computed or known, copied into a slot) --> active rows
+                            ^                                                          |
+                            +---- a slot is freed: end, stop, budget, abort <---- step, draw
+
+Between two steps it obeys what has come in: new requests, aborted ones, new weights. A request of
+n completions is n rows; rows wait in the order of arrival and join the batch as slots become free,
+so a batch never waits for its longest row. With nothing to do the thread sleeps on its inbox.
+
+New weights leave running rows where they are: their keys and values stay those of the old weights,
+as they do in every engine that updates in flight, and each chunk says which version drew it.
+
+Rows of a request draw from streams of random numbers seeded with (seed, index). The logits of a
+row depend on the batch beside it only through the order of floating-point sums, so the same seed
+and weights give the same completions unless a draw falls within that noise (about 1e-5).
+"""
+
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import torch
+
+from engine.policy.local.decoder import Decoder
+from engine.policy.local.prefix import PrefixCache
+from engine.policy.local.sampler import draw
+from engine.policy.local.text import TextStream
+from engine.policy.local.weights import load_weights
+from engine.policy.protocol import Chunk, SamplingParams
+from engine.wire.messages import Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Request:
+    """n completions of one prompt."""
+
+    tokens: tuple[int, ...]
+    params: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Start a request."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Forget a request; nothing more is delivered."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Take the weights in a directory; `reply` gets the checksum or what went wrong."""
+
+    directory: Path
+    version: int
+    reply: Callable[[str | Exception], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the thread."""
+
+
+Command = Submit | Abort | Load | Stop
+Delivery = dict[Request, list[Chunk]]
+"""What one step drew."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PolicyStats:
+    """Counters since the model was opened."""
+
+    tokens: int = 0
+    """Tokens sampled."""
+    prefill_tokens: int = 0
+    """Prompt tokens computed."""
+    reused_tokens: int = 0
+    """Prompt tokens that a cached prompt spared."""
+    prefix_hits: int = 0
+    """Times a prompt was known, in whole or in part."""
+    prefill_s: float = 0.0
+    """Wall-clock time in prompts."""
+    decode_s: float = 0.0
+    """Wall-clock time in decoding steps, drawing and text included."""
+    steps: int = 0
+    """Decoding steps; tokens / steps is the mean batch."""
+    loads: int = 0
+    """Weights taken."""
+    running: int = 0
+    """Rows in slots now."""
+    waiting: int = 0
+    """Rows without a slot now."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Row:
+    request: Request
+    index: int
+    text: TextStream
+    random: random.Random
+    budget: int
+    """Tokens it may still draw."""
+    length: int
+    """Positions in its slot."""
+    last: int = -1
+    """The token drawn last, which the next step feeds."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Worker:
+    """Runs a decoder until told to stop; every field belongs to its thread."""
+
+    decoder: Decoder
+    prompts: PrefixCache
+    decode_text: Callable[[Sequence[int]], str]
+    end_tokens: frozenset[int]
+    version: int
+    inbox: SimpleQueue[Command]
+    deliver: Callable[[Delivery], None]
+    """Called on the worker's thread, once a step."""
+    stats: PolicyStats = field(default_factory=PolicyStats)
+    _waiting: deque[_Row] = field(default_factory=deque)
+    _active: list[_Row] = field(default_factory=list)
+    """Row i is in slot i."""
+
+    def run(self) -> None:
+        """Obey, admit, step, until `Stop`. Sleeps while there is neither a row nor a command."""
+        with torch.inference_mode():
+            while self._obey():
+                self._admit()
+                if self._active:
+                    self._step()
+
+    def _obey(self) -> bool:
+        """Carry out what is in the inbox; False once told to stop."""
+        self._report()
+        idle = not (self._active or self._waiting)
+        while True:
+            try:
+                command = self.inbox.get(block=idle)
+            except Empty:
+                return True
+            idle = False
+            match command:
+                case Submit(request):
+                    self._waiting.extend(self._rows(request))
+                case Abort(request):
+                    self._abort(request)
+                case Load():
+                    self._load(command)
+                case Stop():
+                    return False
+
+    def _rows(self, request: Request) -> list[_Row]:
+        params = request.params
+        seed = secrets.randbits(64) if params.seed is None else params.seed
+        length = len(request.tokens)
+        return [
+            _Row(
+                request=request,
+                index=index,
+                text=TextStream(self.decode_text, stop=params.stop),
+                random=random.Random(f"{seed}/{index}"),
+                budget=min(params.max_tokens, self.decoder.max_length - length),
+                length=length,
+            )
+            for index in range(params.n)
+        ]
+
+    def _abort(self, request: Request) -> None:
+        self._waiting = deque(row for row in self._waiting if row.request is not request)
+        self._release([row for row in self._active if row.request is request])
+
+    def _load(self, command: Load) -> None:
+        try:
+            checksum = load_weights(self.decoder.model, command.directory)
+        except Exception as error:  # noqa: BLE001  whoever asked for the load decides
+            command.reply(error)
+            return
+        self.prompts.clear()
+        self.version = command.version
+        self.stats.loads += 1
+        command.reply(checksum)
+
+    def _admit(self) -> None:
+        """Give free slots to waiting rows, and each its first token."""
+        started = time.perf_counter()
+        rows, logits = [], []
+        while self._waiting and len(self._active) < self.decoder.slots:
+            row = self._waiting.popleft()
+            prompt = self.prompts.get(row.request.tokens)
+            limit = row.length + row.budget
+            self.decoder.place(prompt, len(self._active), max_length=limit)
+            self._active.append(row)
+            rows.append(row)
+            logits.append(prompt.logits_V)
+        if rows:
+            self._advance(rows, torch.stack(logits))
+            self.stats.prefill_s += time.perf_counter() - started
+
+    def _step(self) -> None:
+        started = time.perf_counter()
+        rows = list(self._active)
+        logits = self.decoder.step(
+            [row.last for row in rows], positions=[row.length for row in rows]
+        )
+        for row in rows:
+            row.length += 1
+        self._advance(rows, logits)
+        self.stats.decode_s += time.perf_counter() - started
+        self.stats.steps += 1
+
+    def _advance(self, rows: list[_Row], logits: torch.Tensor) -> None:
+        """Draw a token for each row, deliver it, and free the slots of rows that end."""
+        draws = draw(
+            logits,
+            temperatures=[row.request.params.temperature for row in rows],
+            uniforms=[row.random.random() for row in rows],
+        )
+        self.stats.tokens += len(rows)
+        delivery: Delivery = {}
+        for row, token, logprob in zip(rows, draws.tokens, draws.logprobs, strict=True):
+            chunk = self._chunk(row, token=token, logprob=logprob)
+            delivery.setdefault(row.request, []).append(chunk)
+        self._release([row for row in rows if row.budget == 0])
+        self.deliver(delivery)
+
+    def _chunk(self, row: _Row, *, token: int, logprob: float) -> Chunk:
+        """What the row's next token amounts to; a row that ends has no budget left."""
+        row.last = token
+        row.budget -= 1
+        text = row.text.push(token)
+        finish = Finish.LENGTH if row.budget == 0 else None
+        if token in self.end_tokens or row.text.stopped:
+            finish = Finish.STOP
+        if finish:
+            row.budget = 0
+            text += row.text.flush()
+        return Chunk(
+            index=row.index,
+            text=text,
+            tokens=(token,),
+            logprobs=(logprob,),
+            version=self.version,
+            finish=finish,
+        )
+
+    def _release(self, rows: list[_Row]) -> None:
+        """Free the slots of `rows`; the last active row moves into each hole."""
+        for row in rows:
+            slot = self._active.index(row)
+            last = self._active.pop()
+            if last is not row:
+                self.decoder.move(len(self._active), slot, length=last.length)
+                self._active[slot] = last
+
+    def _report(self) -> None:
+        stats, prompts = self.stats, self.prompts
+        stats.running, stats.waiting = len(self._active), len(self._waiting)
+        stats.prefill_tokens, stats.reused_tokens = prompts.num_computed, prompts.num_reused
+        stats.prefix_hits = prompts.num_hits
