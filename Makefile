@@ -1,0 +1,49 @@
+# kelvin: `make run` plays, `make test` tests; each sets up what it needs. `make help` lists all.
+
+PYTHON ?= python3
+RECIPE ?= laptop
+RUN ?= runs/$(if $(filter laptop,$(RECIPE)),first,$(RECIPE))
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check fuzz stress bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  variables: RECIPE=laptop|smoke|FILE.toml  RUN=runs/NAME  ARGS='--engine.minutes 5'  PYTHON=python3.12"
+
+install: .venv/ready ## make .venv and install kelvin with everything that run and test need
+
+.venv/ready: pyproject.toml constraints/cpu.txt scripts/preflight.sh
+	@sh scripts/preflight.sh $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing kelvin into .venv (torch is the large one; a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt -e '.[train,dev]'
+	@touch $@
+
+run: .venv/ready ## self-play with engine and trainer as two processes (about 15 minutes); again: goes on
+	@$(BIN)/engine serve --run $(RUN) --recipe $(RECIPE) --with-trainer $(ARGS)
+
+test: .venv/ready ## the whole test suite
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+check: .venv/ready ## lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+fuzz: .venv/ready ## long Hypothesis runs against the sandbox and the wire
+	@$(BIN)/python -m pytest -q -m fuzz --timeout=3600 $(ARGS)
+
+stress: .venv/ready ## thousands of kill -9 rounds
+	@$(BIN)/python -m pytest -q -m stress --timeout=7200 $(ARGS)
+
+bench: .venv/ready ## executor, ring and decoding against their rivals, in one run each
+	@$(BIN)/python -m benchmarks.executor
+	@$(BIN)/python -m benchmarks.ring
+
+clean: ## remove what was built; runs/ and .cache/ stay
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
