@@ -1,0 +1,125 @@
+"""A policy whose replies are written beforehand.
+
+It streams, aborts, versions and takes weights like a model and costs next to nothing, so it
+measures everything but the model, and it makes what the rest of self-play does reproducible. Its
+tokens are the bytes of the text plus one that ends it; its log-probabilities are a constant.
+
+It does not imitate a model's timing.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from engine.policy.errors import PolicyError
+from engine.policy.protocol import Chunk, SamplingParams
+from engine.policy.text import TextStream
+from engine.wire.manifest import combine_checksums, tensor_checksum
+from engine.wire.messages import Finish
+
+END_TOKEN = 256
+LOGPROB = -0.125
+"""Of every token; exact in binary, so sums of it are too."""
+
+Script = Callable[[str], Sequence[str]] | Mapping[str, Sequence[str]]
+"""Prompt to replies; completion i of a request is reply i, modulo their number."""
+
+_Step = tuple[int, str, Finish | None]
+_Recital = tuple[_Step, ...]
+
+
+class ScriptedPolicy:
+    """A `Policy` that recites. Deterministic: the seed and the temperature change nothing."""
+
+    def __init__(self, script: Script, *, version: int = 0, chunk_bytes: int = 16) -> None:
+        if chunk_bytes < 1:
+            raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
+        self._script = script
+        self._version = version
+        self._chunk_bytes = chunk_bytes
+
+    @property
+    def version(self) -> int:
+        """The version that the next token will carry."""
+        return self._version
+
+    def tokenize(self, text: str) -> list[int]:
+        """The text's UTF-8 bytes."""
+        return list(text.encode())
+
+    async def sample(self, prompt: str, params: SamplingParams) -> AsyncIterator[Chunk]:
+        """Recite n completions, a chunk of each in turn."""
+        replies = self._replies(prompt)
+        recitals = [
+            _recite(replies[index % len(replies)], params.stop, params.max_tokens)
+            for index in range(params.n)
+        ]
+        for start in range(0, max(map(len, recitals)), self._chunk_bytes):
+            end = start + self._chunk_bytes
+            for index, recital in enumerate(recitals):
+                if start < len(recital):
+                    yield self._chunk(recital[start:end], index=index, last=end >= len(recital))
+            await asyncio.sleep(0)  # a model would let others run, too
+
+    async def load(self, directory: Path, version: int) -> str:
+        """Carry `version` from the next chunk on; the checksum is that of the files' tensors."""
+        checksums = await asyncio.to_thread(_file_checksums, directory)
+        self._version = version
+        return combine_checksums(checksums)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    def _replies(self, prompt: str) -> Sequence[str]:
+        script = self._script
+        replies = script.get(prompt, ()) if isinstance(script, Mapping) else script(prompt)
+        if not replies:
+            raise PolicyError(f"the script has no reply to the prompt that ends {prompt[-60:]!r}")
+        return replies
+
+    def _chunk(self, recital: _Recital, *, index: int, last: bool) -> Chunk:
+        tokens = tuple(token for token, _, _ in recital)
+        return Chunk(
+            index=index,
+            text="".join(piece for _, piece, _ in recital),
+            tokens=tokens,
+            logprobs=(LOGPROB,) * len(tokens),
+            version=self._version,
+            finish=recital[-1][2] if last else None,
+        )
+
+
+@lru_cache(maxsize=1024)  # a script has few replies and recites them often
+def _recite(reply: str, stop: tuple[str, ...], max_tokens: int) -> _Recital:
+    """The reply's tokens with the text that each completes, up to where sampling would end."""
+    stream = TextStream(_decode, stop=stop)
+    recital: list[_Step] = []
+    for token in [*reply.encode(), END_TOKEN]:
+        piece = stream.push(token)
+        finish = Finish.LENGTH if len(recital) + 1 >= max_tokens else None
+        if token == END_TOKEN or stream.stopped:
+            finish = Finish.STOP
+        recital.append((token, piece + stream.flush() if finish else piece, finish))
+        if finish:
+            break
+    return tuple(recital)
+
+
+def _decode(tokens: Sequence[int]) -> str:
+    return bytes(token for token in tokens if token != END_TOKEN).decode(errors="replace")
+
+
+def _file_checksums(directory: Path) -> dict[str, str]:
+    """Checksum by name of the tensors in the directory's safetensors files, unread by a model."""
+    checksums = {}
+    for path in sorted(directory.glob("*.safetensors")):
+        data = memoryview(path.read_bytes())
+        body = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(bytes(data[8:body]))
+        header.pop("__metadata__", None)
+        for name, tensor in header.items():
+            start, end = tensor["data_offsets"]
+            checksums[name] = tensor_checksum(data[body + start : body + end])
+    return checksums
