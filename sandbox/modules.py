@@ -1,0 +1,15 @@
+"""Which modules of the standard library a guest can import; the zygote imports them beforehand."""
+
+TASK_MODULES = (
+    "abc", "array", "bisect", "cmath", "collections", "copy", "dataclasses", "decimal", "enum",
+    "fractions", "functools", "heapq", "itertools", "json", "math", "numbers", "operator", "re",
+    "statistics", "string", "textwrap", "types", "typing", "unicodedata",
+)  # fmt: skip
+"""What a proposed program may use: computation without a source of surprise."""
+
+GUEST_MODULES = (
+    *TASK_MODULES,
+    "__future__", "base64", "binascii", "calendar", "contextlib", "datetime", "difflib", "hashlib",
+    "random", "struct", "sys", "time", "warnings", "zlib",
+)  # fmt: skip
+"""What any program may import, a solver's or a benchmark's."""

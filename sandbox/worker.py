@@ -1,0 +1,302 @@
+"""The host's handle of one zygote: starts it, gives it one guest at a time, sees the guest out.
+
+Event-driven, without tasks of its own: the loop calls back when the control socket or the call's
+socket has something, and when the wall clock runs out. Whoever awaits a guest may be cancelled;
+the guest is then killed and the worker frees itself when the zygote has reaped it.
+
+A guest's end is always two facts: the zygote's report (wait status, usage) and the bytes on the
+call's socket up to its close. The worker waits for the report, which comes after the guest is
+reaped, so by then every byte is in the socket. Waits are bounded: the deadline kills the guest; a
+zygote that stays silent after that is killed, and the call is lost.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.guest.zygote import ENDED, STARTED
+from sandbox.jail import launch
+from sandbox.judge import End
+
+logger = logging.getLogger(__name__)
+_START_S = 60.0
+_GRACE_S = 10.0
+_CHUNK = 1 << 16
+
+
+class WorkerLostError(SandboxError):
+    """The zygote vanished with the call; nothing is known of the guest."""
+
+
+class _HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Guest:
+    """The guest that runs now."""
+
+    call: socket.socket
+    unsent: memoryview
+    max_frame: int
+    ended: asyncio.Future[tuple[End, float]]
+    """The end and the guest's peak resident kilobytes."""
+    frame: bytearray = field(default_factory=bytearray)
+    pidfd: int = -1
+    timer: asyncio.TimerHandle | None = None
+    deadline_passed: bool = False
+    overflowed: bool = False
+    is_doomed: bool = False
+
+
+class Worker:
+    """One zygote. `on_free` is called whenever it can take a call: idle, or dead and restartable."""
+
+    def __init__(
+        self, *, boot: launch.Boot, seed: int, uid: int, on_free: Callable[["Worker"], None]
+    ) -> None:
+        self.seed = seed
+        self.layers: dict[str, tuple[bool, str]] = {}
+        self.num_starts = 0
+        self.pid = 0
+        """The inner zygote, as the host sees it; 0 while there is none."""
+        self._boot, self._uid, self._on_free = boot, uid, on_free
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._guest: _Guest | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a zygote to take a call."""
+        return self._control is not None
+
+    async def start(self) -> None:
+        """Launch the zygote and wait for its report; SandboxUnavailable says why not."""
+        loop = asyncio.get_running_loop()
+        process, control = launch.start(self.seed)
+        self._process = process
+        try:
+            async with asyncio.timeout(_START_S):
+                config = self._boot.config(uid=self._uid, seed=self.seed)
+                await loop.sock_sendall(control, json.dumps(config).encode())
+                first = json.loads(await loop.sock_recv(control, _CHUNK))
+                second = json.loads(await loop.sock_recv(control, _CHUNK))
+            report = first | second
+            if "failure" in report:
+                raise SandboxUnavailable(f"the zygote could not start: {report['failure']}")
+        except (OSError, ValueError, TimeoutError) as error:
+            cause = self._bury(control)
+            raise SandboxUnavailable(f"the zygote died at its start: {cause}") from error
+        except BaseException:
+            self._bury(control)
+            raise
+        self._adopt(control, report)
+
+    def _adopt(self, control: socket.socket, report: dict[str, object]) -> None:
+        layers, pid = report["layers"], report["inner_pid"]
+        assert isinstance(layers, dict) and isinstance(pid, int)
+        self.layers = {name: (bool(on), str(detail)) for name, (on, detail) in layers.items()}
+        self.pid = pid
+        self.num_starts += 1
+        self._control = control
+        assert self._process is not None and self._process.stderr is not None
+        self._process.stderr.close()
+        asyncio.get_running_loop().add_reader(control.fileno(), self._on_control)
+
+    async def execute(self, job: bytes, *, wall_s: float, max_frame: int) -> tuple[End, float]:
+        """Run one guest to its end; also its peak resident kilobytes. WorkerLostError if lost.
+
+        Waits for the guest; unblocked by its end, the deadline, or the death of the zygote.
+        """
+        assert self._control is not None and self._guest is None
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            try:
+                socket.send_fds(self._control, [b"G"], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                self._die()
+                raise WorkerLostError("the zygote is gone") from None
+        guest = _Guest(
+            call=ours,
+            unsent=memoryview(len(job).to_bytes(4, "big") + job),
+            max_frame=max_frame,
+            ended=loop.create_future(),
+        )
+        self._guest = guest
+        guest.timer = loop.call_later(wall_s, self._on_deadline, guest)
+        loop.add_reader(ours.fileno(), self._on_claim, guest)
+        self._send_job(guest)
+        try:
+            return await guest.ended
+        except asyncio.CancelledError:
+            self._kill(guest)  # the worker is free when the zygote has reported the end
+            raise
+
+    def stop(self) -> None:
+        """Ask the zygote to end, guest and all; `join` waits for it."""
+        if self._control is not None:
+            self._die()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until the processes are gone; they are killed when that takes too long."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    # -- the loop calls these ------------------------------------------------------------------
+
+    def _on_control(self) -> None:
+        assert self._control is not None
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        guest = self._guest
+        if data == STARTED and guest is not None and len(descriptors) == 1:
+            guest.pidfd = descriptors[0]
+            if guest.is_doomed:
+                self._kill(guest)
+        elif len(data) == ENDED.size and guest is not None:
+            self._finish(guest, data)
+        else:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._die()
+
+    def _on_claim(self, guest: _Guest) -> None:
+        """Take what is there; a frame over the cap ends the guest, an end of file ends nothing."""
+        try:
+            chunk = guest.call.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            asyncio.get_running_loop().remove_reader(guest.call.fileno())
+            return
+        guest.frame += chunk
+        if len(guest.frame) > guest.max_frame:
+            guest.overflowed = True
+            asyncio.get_running_loop().remove_reader(guest.call.fileno())
+            self._kill(guest)
+
+    def _send_job(self, guest: _Guest) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            guest.unsent = guest.unsent[guest.call.send(guest.unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it died before it read its job: the report will say how
+            guest.unsent = memoryview(b"")
+        if guest.unsent:
+            loop.add_writer(guest.call.fileno(), self._send_job, guest)
+        else:
+            loop.remove_writer(guest.call.fileno())
+
+    def _on_deadline(self, guest: _Guest) -> None:
+        guest.deadline_passed = True
+        self._kill(guest)
+
+    # -- endings ---------------------------------------------------------------------------------
+
+    def _kill(self, guest: _Guest) -> None:
+        """SIGKILL now, or as soon as the zygote has handed over the pidfd."""
+        guest.is_doomed = True
+        if guest.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(guest.pidfd, signal.SIGKILL)
+        if guest.timer is not None:
+            guest.timer.cancel()
+        guest.timer = asyncio.get_running_loop().call_later(_GRACE_S, self._on_silence)
+
+    def _on_silence(self) -> None:
+        logger.error("zygote %d did not report the end of its guest: restarting it", self.pid)
+        self._die()
+
+    def _finish(self, guest: _Guest, report: bytes) -> None:
+        _, status, cpu_s, max_rss_kb = ENDED.unpack(report)
+        self._drain(guest)
+        self._release(guest)
+        end = End(
+            status=status,
+            cpu_s=cpu_s,
+            frame=bytes(guest.frame),
+            deadline_passed=guest.deadline_passed,
+            overflowed=guest.overflowed,
+        )
+        if not guest.ended.done():
+            guest.ended.set_result((end, max_rss_kb))
+        self._on_free(self)
+
+    def _drain(self, guest: _Guest) -> None:
+        """What the dead guest had written and the loop has not read yet."""
+        while not guest.overflowed:
+            try:
+                chunk = guest.call.recv(_CHUNK)
+            except OSError:
+                return
+            if not chunk:
+                return
+            guest.frame += chunk
+            guest.overflowed = len(guest.frame) > guest.max_frame
+
+    def _release(self, guest: _Guest) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(guest.call.fileno())
+        loop.remove_writer(guest.call.fileno())
+        guest.call.close()
+        if guest.pidfd >= 0:
+            os.close(guest.pidfd)
+        if guest.timer is not None:
+            guest.timer.cancel()
+        self._guest = None
+
+    def _die(self) -> None:
+        """The zygote is gone or must go; its guest, if any, is lost."""
+        control, guest = self._control, self._guest
+        assert control is not None
+        asyncio.get_running_loop().remove_reader(control.fileno())
+        self._bury(control, wait=False)
+        self._control, self.pid = None, 0
+        if guest is None:
+            return
+        self._kill_lost(guest)
+        self._release(guest)
+        if not guest.ended.done():
+            guest.ended.set_exception(WorkerLostError("the zygote vanished"))
+        self._on_free(self)
+
+    def _kill_lost(self, guest: _Guest) -> None:
+        if guest.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(guest.pidfd, signal.SIGKILL)
+
+    def _bury(self, control: socket.socket, *, wait: bool = True) -> str:
+        """Close the control socket, which ends the zygote; returns what it said on stderr."""
+        control.close()
+        assert self._process is not None
+        if not wait:
+            return ""
+        self._process.kill()
+        _, errors = self._process.communicate()
+        self._process = None
+        return errors.decode("utf-8", "replace").strip()[-500:] or "it said nothing"
