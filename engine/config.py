@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from engine.tasks.seeds import SeedSet
 
@@ -77,6 +78,8 @@ class EngineConfig:
     """Sequences the local policy decodes together."""
     threads: int = 1
     """CPU threads of the local policy."""
+    device: str = "cpu"
+    """`cpu`, or a GPU such as `cuda`."""
 
     probe_temperatures: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0)
     """Temperatures of the frozen probe; the best one counts, before and after."""
@@ -105,8 +108,8 @@ class SandboxConfig:
     """Wall-clock budget of one call."""
     memory_mb: int = 128
     """Memory a guest may add to its zygote's."""
-    jail: str = "auto"
-    """`auto`: the strongest this host gives; `sandbox doctor` names the choices."""
+    jail: Literal["auto", "namespaces", "filter-only"] = "auto"
+    """`auto`: the strongest this host gives; the others insist on one (see `sandbox doctor`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

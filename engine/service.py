@@ -27,7 +27,7 @@ from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import probe
 from engine.observe import live
 from engine.observe.board import Board, round_row
-from engine.observe.report import write_report
+from engine.observe.report import evaluations_path, write_report
 from engine.play.loop import Player, RoundReport
 from engine.play.outbox import Outbox
 from engine.policy.protocol import Policy
@@ -102,7 +102,7 @@ class Session:
         await self.follower.update()
         await self._measure()
         self.board.phase = "writing the report"
-        write_report(self.run, self.config)
+        write_report(self.run)
         self.board.phase = "done"
 
     async def observe(self) -> None:
@@ -110,7 +110,7 @@ class Session:
         while True:
             self.ring.heartbeat()
             self.board.tokens.update(self.policy.num_tokens)
-            self.board.calls.update(self.sandbox.num_calls)
+            self.board.calls.update(self.sandbox.status().num_calls)
             self.board.tasks = self.store.num_tasks()
             self.board.unconsumed = self.store.num_rollouts_from(self.follower.consumed_seq)
             rows = read_jsonl(self.run.trainer_metrics)
@@ -169,7 +169,7 @@ class Session:
             self._check_trainer()
             await asyncio.sleep(0.05)
         self.ring.set_state(RingState.CLOSED, "the budget of this invocation is spent")
-        while self._is_trainer_running():
+        while self._is_trainer_running():  # noqa: ASYNC110  # another process: there is no event
             await asyncio.sleep(0.2)
 
     def _is_trainer_running(self) -> bool:
@@ -208,11 +208,6 @@ class Session:
         return [dict(row) for row in read_jsonl(evaluations_path(self.run))]
 
 
-def evaluations_path(run: RunDir) -> Path:
-    """Where measurements are kept: one row each, oldest first."""
-    return run.path / "evaluations.jsonl"
-
-
 async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bool) -> int:
     """Run one invocation; returns the exit code (0 done, 130 or 143 stopped by a signal)."""
     board = Board(run=str(run.path))
@@ -225,7 +220,7 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
         )
         store = stack.enter_context(TaskStore(run.tasks_db))
         ring = stack.enter_context(_open_ring(run, store, founded.run_id))
-        policy = await asyncio.to_thread(_load_policy, config.engine, model)
+        policy = await _open_policy(config.engine, model)
         stack.push_async_callback(policy.close)
         session = Session(
             run=run,
@@ -289,7 +284,8 @@ def _open_ring(run: RunDir, store: TaskStore, run_id: bytes) -> Iterator[RingWri
         ring.close(ring.state, ring.reason)
 
 
-def _load_policy(config: EngineConfig, model: Path) -> Policy:
-    from engine.policy.local import LocalPolicy
+async def _open_policy(config: EngineConfig, model: Path) -> Policy:
+    from engine.policy.local import LocalOptions, LocalPolicy
 
-    return LocalPolicy(model, max_batch=config.max_batch, threads=config.threads)
+    options = LocalOptions(max_batch=config.max_batch, threads=config.threads, device=config.device)
+    return await LocalPolicy.open(model, options=options)

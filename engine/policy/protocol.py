@@ -51,6 +51,10 @@ class Policy(Protocol):
     def version(self) -> int:
         """The version that the next token will be drawn from."""
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens sampled so far."""
+
     def tokenize(self, text: str) -> list[int]:
         """The prompt's token ids, exactly as `sample` feeds them."""
 

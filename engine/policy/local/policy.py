@@ -96,6 +96,11 @@ class LocalPolicy:
         return self._worker.version
 
     @property
+    def num_tokens(self) -> int:
+        """Tokens sampled so far; written by another thread, so it may be a step behind."""
+        return self._worker.stats.tokens
+
+    @property
     def stats(self) -> PolicyStats:
         """A copy of the counters; they are written by another thread, so sums may be a step off."""
         return replace(self._worker.stats)

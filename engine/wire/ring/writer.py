@@ -21,7 +21,7 @@ from engine.wire.ring import claim, layout
 from engine.wire.ring.cursor import Cursor, load_cursor
 from engine.wire.ring.memory import RingMemory, create_file
 from engine.wire.ring.record import Tag, read_entry, write_padding, write_record
-from engine.wire.ring.state import RingState, store_state
+from engine.wire.ring.state import RingState, load_reason, load_state, store_state
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,16 @@ class RingWriter:
     def depth(self) -> int:
         """Records in the ring: pushed and not committed by the reader."""
         return self._next_seq - self.committed_seq
+
+    @property
+    def state(self) -> RingState:
+        """What the reader has been told last."""
+        return load_state(self._memory)
+
+    @property
+    def reason(self) -> str:
+        """The words that went with the state."""
+        return load_reason(self._memory)
 
     @property
     def free_bytes(self) -> int:
