@@ -59,25 +59,3 @@ class Outcome:
     def is_ok(self) -> bool:
         """Whether there are values."""
         return self.verdict is Verdict.OK
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
-    """Static facts of a program; a digest is hexadecimal, and empty if the program is no program."""
-
-    ok: bool
-    """Whether the program may become a task."""
-    problem: str
-    """Empty, or one reason: `syntax: ...`, `no_f: ...`, `screen: ...`, or a verdict."""
-    normal_form: str
-    """Digest of the tree without comments and docstrings, with bound names made canonical."""
-    shape: str
-    """The same with constants erased."""
-    num_params: tuple[int, int]
-    """Fewest and most positional arguments of f."""
-    num_nodes: int
-    """Size of the syntax tree."""
-    trivial: bool
-    """f only returns a constant or one of its parameters unchanged."""
-    order_sensitive: bool = False
-    """The program uses sets, whose order the hash seed decides."""

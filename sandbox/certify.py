@@ -17,7 +17,8 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sandbox.call import Call, Cost, Inspection, Outcome
+from sandbox.call import Call, Cost, Outcome
+from sandbox.inspection import Inspection
 from sandbox.pool import Sandbox
 from sandbox.value import render
 from sandbox.verdict import Verdict

@@ -15,72 +15,32 @@ import math
 import random
 import secrets
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-from sandbox import value
-from sandbox.call import Call, Cost, Inspection, Outcome
-from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.call import Call, Cost, Outcome
+from sandbox.desk import Desk
+from sandbox.errors import SandboxUnavailable
 from sandbox.guest.claim import TOKEN_BYTES, max_frame
+from sandbox.inspection import Inspection, to_inspection
 from sandbox.jail import syscalls
 from sandbox.jail.launch import Boot
 from sandbox.judge import judge
 from sandbox.limits import Limits
 from sandbox.modules import GUEST_MODULES, TASK_MODULES
+from sandbox.status import LAYERS, MANDATORY, Status, Tally
 from sandbox.verdict import Verdict
 from sandbox.worker import Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
 
 NUM_FAMILIES = 2
-LAYERS = (
-    "seccomp",
-    "rlimits",
-    "no_new_privs",
-    "namespaces",
-    "root",
-    "uid",
-    "landlock",
-    "mdwe",
-    "clock",
-)
-_MANDATORY = ("seccomp", "rlimits", "no_new_privs")
 _FIRST_UID = 61_000
 _STOP_S = 5.0
 _MAX_SEED = 2**32 - 1
 
 Jail = Literal["auto", "namespaces", "filter-only"]
-
-
-@dataclass(slots=True)
-class _Waiter:
-    """A call that waits for a worker."""
-
-    suits: Callable[[Worker], bool]
-    granted: asyncio.Future[Worker]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What the pool is made of and what it has done."""
-
-    jail: str
-    """`namespaces` or `filter-only`: what the zygotes really have."""
-    layers: dict[str, tuple[bool, str]]
-    """Layer -> (on in every zygote, detail)."""
-    num_workers: int
-    num_idle: int
-    num_waiting: int
-    num_starts: int
-    """Zygotes ever started."""
-    num_calls: int
-    verdicts: dict[str, int]
-    busy_s: float
-    """Seconds of guests, summed over the workers."""
-    pids: tuple[int, ...]
 
 
 class Sandbox:
@@ -111,32 +71,28 @@ class Sandbox:
             raise ValueError(f"jail is auto, namespaces or filter-only, got {jail!r}")
         self.limits = limits or Limits()
         self._num_workers, self._jail = workers * NUM_FAMILIES, jail
-        self._require = {*require, *_MANDATORY}
+        self._require = {*require, *MANDATORY}
         if jail == "namespaces":
             self._require |= {"namespaces", "root"}
         self._modules, self._task_modules = tuple(modules), tuple(task_modules)
         self._workers: list[Worker] = []
-        self._idle: deque[Worker] = deque()
-        self._waiting: deque[_Waiter] = deque()
-        self._is_open = False
-        self._verdicts: Counter[str] = Counter()
-        self._busy_s = 0.0
+        self._desk = Desk()
+        self._tally = Tally()
 
     async def __aenter__(self) -> Self:
         boot = self._boot()
         seeds = random.SystemRandom().sample(range(1, _MAX_SEED), self._num_workers)
         self._workers = [
-            Worker(boot=boot, seed=seed, uid=_FIRST_UID + index, on_free=self._free)
+            Worker(boot=boot, seed=seed, uid=_FIRST_UID + index, on_free=self._desk.free)
             for index, seed in enumerate(seeds)
         ]
-        self._is_open = True
         try:
             await asyncio.gather(*(worker.start() for worker in self._workers))
             self._check_layers()
         except BaseException:
             await self.aclose()
             raise
-        self._idle.extend(self._workers)
+        self._desk.open(self._workers)
         return self
 
     async def __aexit__(
@@ -149,15 +105,10 @@ class Sandbox:
 
     async def aclose(self) -> None:
         """Kill every guest and zygote; calls that still wait fail with SandboxError."""
-        self._is_open = False
-        self._idle.clear()
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.granted.done():
-                waiter.granted.set_exception(SandboxError("the sandbox was closed"))
+        self._desk.close()
         for worker in self._workers:
             worker.stop()
-        await asyncio.to_thread(lambda: [worker.join(_STOP_S) for worker in self._workers])
+        await asyncio.to_thread(self._join)
 
     async def run(
         self, call: Call, *, family: int | None = None, other_than: Collection[int] = ()
@@ -168,17 +119,14 @@ class Sandbox:
         """
         too_big = self._refuse(call)
         if too_big is not None:
-            self._verdicts[too_big.verdict] += 1
-            return too_big
+            return self._tally.add(too_big)
         return await self._run(call, family=family, other_than=other_than, is_inspection=False)
 
     async def inspect(self, source: str) -> Inspection:
         """Static facts of a program; its text is parsed in a guest, never here."""
         call = Call(program=source, args=())
         outcome = self._refuse(call) or await self._run(call, is_inspection=True)
-        if not outcome.is_ok:
-            return _no_inspection(f"{outcome.verdict}: {outcome.error}")
-        return _inspection(value.decode(outcome.values[0]))
+        return to_inspection(outcome)
 
     @property
     def num_zygotes(self) -> int:
@@ -193,14 +141,18 @@ class Sandbox:
             jail="namespaces" if is_jailed else "filter-only",
             layers=layers,
             num_workers=len(self._workers),
-            num_idle=len(self._idle),
-            num_waiting=len(self._waiting),
+            num_idle=self._desk.num_idle,
+            num_waiting=self._desk.num_waiting,
             num_starts=sum(worker.num_starts for worker in self._workers),
-            num_calls=self._verdicts.total(),
-            verdicts=dict(self._verdicts),
-            busy_s=self._busy_s,
+            num_calls=self._tally.verdicts.total(),
+            verdicts=dict(self._tally.verdicts),
+            busy_s=self._tally.busy_s,
             pids=tuple(worker.pid for worker in self._workers if worker.pid),
         )
+
+    def _join(self) -> None:
+        for worker in self._workers:
+            worker.join(_STOP_S)
 
     # -- start -----------------------------------------------------------------------------------
 
@@ -254,24 +206,22 @@ class Sandbox:
                 outcome = await self._attempt(call, family, avoid, is_inspection)
             except WorkerLostError:
                 continue
-            self._verdicts[outcome.verdict] += 1
-            self._busy_s += outcome.cost.wall_s
-            return outcome
-        self._verdicts[Verdict.LOST] += 1
-        return Outcome(verdict=Verdict.LOST, error="the zygote vanished, twice")
+            return self._tally.add(outcome)
+        return self._tally.add(Outcome(verdict=Verdict.LOST, error="the zygote vanished, twice"))
 
     async def _attempt(
         self, call: Call, family: int | None, avoid: set[int], is_inspection: bool
     ) -> Outcome:
-        worker = await self._take(self._matcher(family, avoid))
+        token = secrets.token_bytes(TOKEN_BYTES)
+        job = self._job(call, token=token, is_inspection=is_inspection)
+        worker = await self._desk.take(self._matcher(family, avoid))
         if not worker.is_alive:
             await self._revive(worker)
-        token = secrets.token_bytes(TOKEN_BYTES)
         cpu_s = math.ceil(self.limits.cpu_s)
         num_values = 1 if is_inspection else len(call.args)
         started = time.perf_counter()
         end, max_rss_kb = await worker.execute(
-            self._job(call, token=token, is_inspection=is_inspection),
+            job,
             wall_s=self.limits.wall_s,
             max_frame=max_frame(num_values, self.limits.total_bytes),
         )
@@ -314,75 +264,15 @@ class Sandbox:
             raise ValueError("no zygote left: other_than names the seeds of all of them")
         return lambda worker: worker.seed in seeds
 
-    async def _take(self, suits: Callable[[Worker], bool]) -> Worker:
-        """A worker of our own. Waits for a free one; unblocked by `_free` and by `aclose`."""
-        if not self._is_open:
-            raise SandboxError("the sandbox is not open: use it as `async with Sandbox() as s`")
-        for worker in self._idle:
-            if suits(worker):
-                self._idle.remove(worker)
-                return worker
-        waiter = _Waiter(suits, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
-        try:
-            return await waiter.granted
-        except asyncio.CancelledError:
-            if waiter.granted.done() and not waiter.granted.cancelled():
-                self._free(waiter.granted.result())  # granted and cancelled in the same turn
-            raise
-
-    def _free(self, worker: Worker) -> None:
-        """Give the worker to the first call it suits, or let it rest."""
-        if not self._is_open:
-            return
-        for waiter in self._waiting:
-            if waiter.granted.done():
-                continue
-            if waiter.suits(worker):
-                self._waiting.remove(waiter)
-                waiter.granted.set_result(worker)
-                return
-        self._idle.append(worker)
-
     async def _revive(self, worker: Worker) -> None:
         logger.warning("sandbox: a zygote was lost; starting another")
         try:
             await asyncio.to_thread(worker.join, _STOP_S)
             await worker.start()
         except BaseException:
-            self._free(worker)
+            self._desk.free(worker)
             raise
 
 
 def _num_bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
-
-
-def _no_inspection(problem: str) -> Inspection:
-    return Inspection(
-        ok=False,
-        problem=problem,
-        normal_form="",
-        shape="",
-        num_params=(0, 0),
-        num_nodes=0,
-        trivial=False,
-    )
-
-
-def _inspection(facts: object) -> Inspection:
-    """From the guest's tuple, every field of which is checked: a parser bug is the guest's too."""
-    kinds = (str, str, str, int, int, int, bool, bool)
-    if not isinstance(facts, tuple) or tuple(map(type, facts)) != kinds:
-        return _no_inspection("crashed: malformed inspection")
-    problem, normal_form, shape, low, high, num_nodes, trivial, order_sensitive = facts
-    return Inspection(
-        ok=not problem,
-        problem=problem,
-        normal_form=normal_form,
-        shape=shape,
-        num_params=(low, high),
-        num_nodes=num_nodes,
-        trivial=trivial,
-        order_sensitive=order_sensitive,
-    )

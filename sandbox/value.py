@@ -12,6 +12,7 @@ reads back as the same bytes.
 import math
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 from sandbox.errors import SandboxError
 from sandbox.guest.canon import MAX_DEPTH, MAX_INT_BITS, MAX_NODES, NAN, shortest_int_bytes
@@ -127,7 +128,7 @@ def _joined(node: _Node) -> Iterator[str]:
 def _check_members(node: _Node, data: bytes) -> None:
     members = node.children[::2] if node.tag == "M" else node.children
     encodings = [data[slice(*member.span)] for member in members]
-    if any(a >= b for a, b in zip(encodings, encodings[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(encodings)):
         raise ValueFormatError("members out of order")
     loose = {member.loose for member in members}
     if b"" in loose:

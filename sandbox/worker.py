@@ -20,7 +20,6 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.guest.zygote import ENDED, STARTED
@@ -35,10 +34,6 @@ _CHUNK = 1 << 16
 
 class WorkerLostError(SandboxError):
     """The zygote vanished with the call; nothing is known of the guest."""
-
-
-class _HasFileno(Protocol):
-    def fileno(self) -> int: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +54,7 @@ class _Guest:
 
 
 class Worker:
-    """One zygote. `on_free` is called whenever it can take a call: idle, or dead and restartable."""
+    """One zygote. `on_free` is called when it can take a call again: idle, or dead after a call."""
 
     def __init__(
         self, *, boot: launch.Boot, seed: int, uid: int, on_free: Callable[["Worker"], None]
@@ -103,12 +98,14 @@ class Worker:
 
     def _adopt(self, control: socket.socket, report: dict[str, object]) -> None:
         layers, pid = report["layers"], report["inner_pid"]
-        assert isinstance(layers, dict) and isinstance(pid, int)
+        assert isinstance(layers, dict)
+        assert isinstance(pid, int)
         self.layers = {name: (bool(on), str(detail)) for name, (on, detail) in layers.items()}
         self.pid = pid
         self.num_starts += 1
         self._control = control
-        assert self._process is not None and self._process.stderr is not None
+        assert self._process is not None
+        assert self._process.stderr is not None
         self._process.stderr.close()
         asyncio.get_running_loop().add_reader(control.fileno(), self._on_control)
 
@@ -117,17 +114,10 @@ class Worker:
 
         Waits for the guest; unblocked by its end, the deadline, or the death of the zygote.
         """
-        assert self._control is not None and self._guest is None
+        assert self._control is not None
+        assert self._guest is None
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setblocking(False)
-            try:
-                socket.send_fds(self._control, [b"G"], [theirs.fileno()])
-            except OSError:
-                ours.close()
-                self._die()
-                raise WorkerLostError("the zygote is gone") from None
+        ours = self._open_call()
         guest = _Guest(
             call=ours,
             unsent=memoryview(len(job).to_bytes(4, "big") + job),
@@ -143,6 +133,25 @@ class Worker:
         except asyncio.CancelledError:
             self._kill(guest)  # the worker is free when the zygote has reported the end
             raise
+
+    def _open_call(self) -> socket.socket:
+        """Order a fork; our end of the new guest's socket."""
+        assert self._control is not None
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:  # no descriptors left: our fault, and not the worker's
+            self._on_free(self)
+            raise
+        with theirs:
+            ours.setblocking(False)
+            try:
+                socket.send_fds(self._control, [b"G"], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                self._die()
+                self._on_free(self)
+                raise WorkerLostError("the zygote is gone") from error
+        return ours
 
     def stop(self) -> None:
         """Ask the zygote to end, guest and all; `join` waits for it."""

@@ -22,6 +22,7 @@ Equality is strict: True, 1 and 1.0 differ, [1] and (1,) differ, {1} and frozens
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 
 MAX_DEPTH = 64
 MAX_NODES = 20_000
@@ -77,8 +78,7 @@ class _Encoder:
             bits = value.bit_length()
             if bits > MAX_INT_BITS:
                 raise OversizeError(f"an int of more than {MAX_INT_BITS} bits")
-            body = value.to_bytes(shortest_int_bytes(value), "big", signed=True)
-            return self._leaf(b"I", len(body), body)
+            return self._sized(b"I", value.to_bytes(shortest_int_bytes(value), "big", signed=True))
         if type(value) is float:
             return self._leaf(b"D" + _float_bytes(value))
         assert type(value) is complex
@@ -89,21 +89,20 @@ class _Encoder:
         if len(value) > self.bytes_left:
             raise OversizeError("too many bytes")
         if type(value) is str:
-            body = value.encode("utf-8", "surrogatepass")
-            return self._leaf(b"S", len(body), body)
-        return self._leaf(b"B", len(value), value)
+            return self._sized(b"S", value.encode("utf-8", "surrogatepass"))
+        assert type(value) is bytes
+        return self._sized(b"B", value)
 
     def _container(self, value: object, depth: int) -> bytes:
-        kind = type(value)
-        if kind is list or kind is tuple:
+        if type(value) is list or type(value) is tuple:
             self._open(len(value))
             items = [self.encode(item, depth) for item in value]
-            return (b"L" if kind is list else b"U") + _size(len(items)) + b"".join(items)
-        if kind is set or kind is frozenset:
+            return (b"L" if type(value) is list else b"U") + _size(len(items)) + b"".join(items)
+        if type(value) is set or type(value) is frozenset:
             self._open(len(value))
             items = _distinct(self.encode(item, depth) for item in value)
-            return (b"E" if kind is set else b"Z") + _size(len(items)) + b"".join(items)
-        if kind is dict:
+            return (b"E" if type(value) is set else b"Z") + _size(len(items)) + b"".join(items)
+        if type(value) is dict:
             self._open(len(value))
             pairs = {self.encode(k, depth): self.encode(v, depth) for k, v in value.items()}
             if len(pairs) != len(value):
@@ -116,8 +115,10 @@ class _Encoder:
             raise OversizeError(f"more than {MAX_NODES} nodes")
         self._spend_bytes(5)
 
-    def _leaf(self, head: bytes, size: int = -1, body: bytes = b"") -> bytes:
-        leaf = head if size < 0 else head + _size(size) + body
+    def _sized(self, tag: bytes, body: bytes) -> bytes:
+        return self._leaf(tag + _size(len(body)) + body)
+
+    def _leaf(self, leaf: bytes) -> bytes:
         self._spend_bytes(len(leaf))
         return leaf
 
@@ -143,6 +144,6 @@ def _size(count: int) -> bytes:
 
 def _distinct(encodings: Iterable[bytes]) -> list[bytes]:
     items = sorted(encodings)
-    if any(a == b for a, b in zip(items, items[1:], strict=False)):
+    if any(a == b for a, b in pairwise(items)):
         raise UnencodableError("a set with two members of one canonical form")  # several NaNs
     return items

@@ -153,7 +153,8 @@ def _make_complex(args: list[object]) -> object:
     if len(args) != 2 or any(type(arg) not in (int, float) for arg in args):
         raise LiteralError("complex of two numbers")
     real, imag = args
-    assert isinstance(real, int | float) and isinstance(imag, int | float)
+    assert isinstance(real, int | float)
+    assert isinstance(imag, int | float)
     return complex(real, imag)
 
 

@@ -8,7 +8,7 @@ uses. Nothing the program defines is called after f has returned.
 import builtins
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TypeVar
@@ -119,9 +119,9 @@ def _importer(modules: frozenset[str]) -> Callable[..., object]:
 
     def load(
         name: str,
-        globals: object = None,  # noqa: A002 - the protocol's name
-        locals: object = None,  # noqa: A002 - the protocol's name
-        fromlist: object = (),
+        _globals: object = None,
+        _locals: object = None,
+        fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> object:
         if level or name.partition(".")[0] not in modules:

@@ -12,17 +12,25 @@ from collections.abc import Iterator
 MANY = 255
 """The most positional arguments of a function that takes `*args`."""
 
-_REFUSED_NAMES = frozenset(
-    ["__import__", "__builtins__", "__loader__", "__spec__", "breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "hash", "help", "id", "input", "locals", "memoryview", "open", "quit", "setattr", "vars"]
-)
+_REFUSED_NAMES = frozenset({
+    "__import__", "__builtins__", "__loader__", "__spec__", "breakpoint", "compile", "delattr",
+    "dir", "eval", "exec", "exit", "getattr", "globals", "hash", "help", "id", "input", "locals",
+    "memoryview", "open", "quit", "setattr", "vars",
+})  # fmt: skip
 _HASHED_NAMES = frozenset({"set", "frozenset"})
-_SET_METHODS = frozenset(["intersection", "union", "difference", "symmetric_difference"])
+_SET_METHODS = frozenset({"intersection", "union", "difference", "symmetric_difference"})
 _SET_OPERATORS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.Sub)
 _SET_VIEWS = frozenset({"keys", "items"})
-_ALLOWED_DUNDERS = frozenset(
-    ["__init__", "__repr__", "__str__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__call__", "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__floordiv__", "__mod__", "__pow__", "__neg__", "__abs__", "__bool__", "__enter__", "__exit__", "__name__", "__post_init__", "__and__", "__or__", "__xor__", "__invert__", "__iadd__", "__int__", "__float__", "__reversed__", "__missing__", "__slots__", "__annotations__"]
-)
+_ALLOWED_DUNDERS = frozenset({
+    "__init__", "__repr__", "__str__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__",
+    "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__",
+    "__call__", "__add__", "__radd__", "__iadd__", "__sub__", "__rsub__", "__mul__", "__rmul__",
+    "__truediv__", "__floordiv__", "__mod__", "__pow__", "__neg__", "__abs__", "__invert__",
+    "__and__", "__or__", "__xor__", "__bool__", "__int__", "__float__", "__enter__", "__exit__",
+    "__hash__", "__name__", "__post_init__", "__reversed__", "__missing__", "__slots__",
+})  # fmt: skip
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_NAMED = Function | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
 Facts = tuple[str, str, str, int, int, int, bool, bool]
 
 
@@ -212,8 +220,5 @@ def _bound_names(node: ast.AST) -> Iterator[str]:
         yield node.arg
     elif isinstance(node, ast.alias) and node.asname:
         yield node.asname
-    elif isinstance(
-        node, Function | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
-    ):
-        if node.name:
-            yield node.name
+    elif isinstance(node, _NAMED) and node.name:
+        yield node.name

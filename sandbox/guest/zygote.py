@@ -11,7 +11,6 @@ so it never holds a program. A closed control socket is the order to end: it kil
 """
 
 import gc
-import importlib
 import json
 import os
 import random
@@ -20,11 +19,10 @@ import signal
 import socket
 import struct
 import sys
-import time
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox.guest import claim, confine, kernel
+from sandbox.guest import claim, confine, kernel, quiet
 from sandbox.guest.claim import CALL_FD
 from sandbox.guest.program import Job, answer
 
@@ -33,7 +31,6 @@ ENDED = struct.Struct("<cidq")
 """b"E", wait status, cpu seconds, max rss in kilobytes."""
 _MAX_CONFIG = 1 << 20
 _write, _exit = os.write, os._exit  # a program may patch os; these are bound before it comes
-_CLOCKS = ["time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "process_time_ns", "thread_time", "thread_time_ns", "clock_gettime", "clock_gettime_ns", "sleep", "localtime", "gmtime", "ctime", "asctime"]
 
 
 def main() -> None:
@@ -82,13 +79,14 @@ class _Zygote:
         self._task_modules = frozenset(str(name) for name in tasks)
         self._random_seed = str(config["random_seed"])
         self._filter = _filter(str(config["filter"]), report)
-        _import_all(sorted(self._modules))
-        _silence()
+        quiet.import_all(sorted(self._modules))
+        quiet.silence()
         self._vm_bytes = _vm_bytes()
         self._has_clock_trap = False
         skip = config["skip"]
         uid = config["uid"]
-        assert isinstance(skip, list) and isinstance(uid, int)
+        assert isinstance(skip, list)
+        assert isinstance(uid, int)
         confine.enter_jail(report, uid=uid, skip=frozenset(skip))
         self._has_clock_trap = report["clock"][0]
         self._has_limits = "rlimits" not in skip
@@ -182,66 +180,6 @@ def _filter(instructions: str, report: confine.Report) -> kernel.Filter | None:
     compiled = kernel.Filter(bytes.fromhex(instructions))
     report["seccomp"] = (True, f"allow-list of {len(instructions) // 16} instructions")
     return compiled
-
-
-def _import_all(names: list[str]) -> None:
-    """All that a guest may import, and what the library imports late, while there are files."""
-    for name in (*names, "_strptime", "encodings.idna", "encodings.latin_1", "encodings.ascii"):
-        importlib.import_module(name)
-    if sys.version_info >= (3, 12):
-        importlib.import_module("_pylong")
-
-
-class _Sink:
-    """Standard output of a guest: takes text and keeps nothing."""
-
-    encoding = "utf-8"
-    errors = "strict"
-    closed = False
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def writelines(self, lines: object) -> None:
-        """Drop them."""
-
-    def flush(self) -> None:
-        """Nothing is held."""
-
-    def isatty(self) -> bool:
-        return False
-
-
-class _NoModules:
-    """The end of every import that was not made before: no file is looked for."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        raise ModuleNotFoundError(f"no module named {name!r} here", name=name)
-
-
-def _silence() -> None:
-    """No environment, no arguments, no files, no clock: the same for every guest."""
-    null = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.close(null)
-    os.environ.clear()
-    sys.argv = sys.orig_argv = [""]
-    sys.path.clear()
-    sys.path_importer_cache.clear()
-    sys.path_hooks.clear()
-    sys.meta_path[:] = [_NoModules]  # type: ignore[list-item]  # a finder is any such object
-    sink = _Sink()
-    sys.stdout = sys.__stdout__ = sink  # type: ignore[assignment,misc]  # duck-typed on purpose
-    sys.stderr = sys.__stderr__ = sink  # type: ignore[assignment,misc]  # duck-typed on purpose
-    sys.stdin = sys.__stdin__ = None  # type: ignore[assignment,misc]  # input() raises
-    for name in _CLOCKS:
-        setattr(time, name, _no_clock)
-
-
-def _no_clock(*_args: object) -> NoReturn:
-    raise PermissionError("there is no clock here")
 
 
 def _vm_bytes() -> int:
