@@ -2,10 +2,10 @@
 
     python tests/wire/ring_killer.py DIRECTORY ROUNDS SEED
 
-Both are forked anew each round, so that a round costs milliseconds and not an interpreter's start.
-The reader keeps a journal (the trainer's checkpoint in small): a line of a batch's numbers and the
-hash of its payloads is on record before the batch is committed, and a new reader seeks to the end of
-the journal. The writer logs each number it was given. At the end the journal must be
+Both are forked anew each round, so that a round costs milliseconds and not the start of an
+interpreter. The reader keeps a journal (the trainer's checkpoint in small): the numbers of a batch
+and the hashes of its payloads are on record before the batch is committed, and a new reader seeks
+to the end of the journal. The writer logs each number it was given. At the end the journal must be
 0, 1, 2, ... without gap or repetition, with the hashes of what was pushed, up to the last number
 that was given. Prints what happened, as JSON; exits with 1 and a traceback if anything is amiss.
 """
@@ -77,7 +77,7 @@ def start(role, directory, *, until=None):
         return pid
     try:
         role(directory, until=until)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # a forked child must not return into its parent's code
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     os._exit(0)
@@ -121,7 +121,8 @@ def main(directory, *, rounds, seed):
     for pid in (start(write, directory, until=until), start(read, directory, until=until)):
         finish(pid)
     records = check(directory)
-    print(json.dumps({"records": records, **{role.__name__: n for role, n in kills.items()}}))
+    survived = {"records": records, **{role.__name__: n for role, n in kills.items()}}
+    sys.stdout.write(json.dumps(survived) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ LARGEST = layout.max_payload(CAPACITY)
 SHM = Path("/dev/shm")
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The process is gone; what it had stored is all there is."""
 
 
@@ -46,7 +46,7 @@ class FragileMemory(RingMemory):
     def _burn(self):
         if self.fuse is not None:
             if self.fuse == 0:
-                raise Killed
+                raise KilledError
             self.fuse -= 1
 
 
@@ -97,7 +97,7 @@ def test_a_push_cut_after_any_store_leaves_all_or_nothing(tmp_path, filled, size
         memory.fuse = num_stores
         try:
             writer.try_push(payload_of(pushed, size))
-        except Killed:
+        except KilledError:
             pass
         else:
             break
@@ -121,7 +121,7 @@ def test_a_takeover_cut_after_any_store_can_be_taken_over_in_turn(tmp_path):
     for seq in range(5):
         writer.try_push(payload_of(seq, 100))
     memory.fuse = 6  # the commit word of record 5 is stored, the tail is not
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         writer.try_push(payload_of(5, 100))
     bury(template, layout.WRITER_CLAIM)
     for num_stores in range(100):
@@ -131,7 +131,7 @@ def test_a_takeover_cut_after_any_store_can_be_taken_over_in_turn(tmp_path):
         memory.fuse = num_stores
         try:
             RingWriter(memory)
-        except Killed:
+        except KilledError:
             bury(path, layout.WRITER_CLAIM)
         else:
             break
@@ -151,7 +151,7 @@ def test_a_commit_cut_after_any_store_is_whole_or_was_not_made(tmp_path):
         reader, memory = open_reader(path)
         drain(reader)
         memory.fuse = num_stores
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             reader.commit(4)
         bury(path, layout.READER_CLAIM)
         cursors.append(writer.committed_seq)
@@ -172,7 +172,7 @@ def test_recovering_twice_is_recovering_once(tmp_path):
     for seq in range(20):
         writer.try_push(payload_of(seq, seq))
     memory.fuse = 7
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         writer.try_push(payload_of(20, 300))
     bury(path, layout.WRITER_CLAIM)
     first = recover(RingMemory(path))
@@ -217,7 +217,7 @@ class RingModel(RuleBasedStateMachine):
         try:
             if self.writer.try_push(payload) is not None:
                 self.records.append(payload)
-        except Killed:
+        except KilledError:
             pass
         bury(self.path, layout.WRITER_CLAIM)
         self.writer_memory = FragileMemory(self.path)
@@ -251,7 +251,7 @@ class RingModel(RuleBasedStateMachine):
         self.reader_memory.fuse = num_stores
         try:
             self.reader.commit(target)
-        except Killed:
+        except KilledError:
             pass
         else:
             self.committed = target

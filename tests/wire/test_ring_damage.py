@@ -93,7 +93,7 @@ def damage(path, image, *, offset, turn):
 def test_a_corrupt_record_is_named_with_its_place(tmp_path):
     path = tmp_path / "ring"
     writer = open_writer(path)
-    for seq in range(3):
+    for _ in range(3):
         writer.try_push(b"x" * 100)
     at = layout.HEADER_BYTES + 2 * layout.record_size(100)
     with path.open("r+b") as file:

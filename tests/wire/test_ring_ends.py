@@ -211,7 +211,7 @@ def test_a_payload_above_an_eighth_of_the_ring_is_an_error_even_when_full(tmp_pa
     writer = open_writer(tmp_path / "ring")
     while writer.try_push(bytes(CAPACITY // 8)) is not None:
         pass
-    with pytest.raises(WireError, match="8192 bytes .an eighth of the ring., got 8193"):
+    with pytest.raises(WireError, match=r"8192 bytes \(an eighth of the ring\), got 8193"):
         writer.try_push(bytes(CAPACITY // 8 + 1))
 
 
