@@ -9,7 +9,6 @@ A call whose zygote vanishes is run once more on another; if that is lost too, t
 """
 
 import asyncio
-import json
 import logging
 import math
 import random
@@ -26,6 +25,7 @@ from sandbox.guest.claim import TOKEN_BYTES, max_frame
 from sandbox.inspection import Inspection, to_inspection
 from sandbox.jail import syscalls
 from sandbox.jail.launch import Boot
+from sandbox.jobs import encode_job
 from sandbox.judge import judge
 from sandbox.limits import Limits
 from sandbox.modules import GUEST_MODULES, TASK_MODULES
@@ -213,7 +213,7 @@ class Sandbox:
         self, call: Call, family: int | None, avoid: set[int], is_inspection: bool
     ) -> Outcome:
         token = secrets.token_bytes(TOKEN_BYTES)
-        job = self._job(call, token=token, is_inspection=is_inspection)
+        job = encode_job(call, token=token, limits=self.limits, is_inspection=is_inspection)
         worker = await self._desk.take(self._matcher(family, avoid))
         if not worker.is_alive:
             await self._revive(worker)
@@ -235,20 +235,6 @@ class Sandbox:
             cost=Cost(wall_s=wall_s, cpu_s=end.cpu_s, max_rss_mb=max_rss_kb / 1024),
             seed=worker.seed,
         )
-
-    def _job(self, call: Call, *, token: bytes, is_inspection: bool) -> bytes:
-        limits = self.limits
-        fields = {
-            "token": token.hex(),
-            "program": call.program,
-            "args": list(call.args),
-            "is_inspection": is_inspection,
-            "cpu_s": math.ceil(limits.cpu_s),
-            "memory_bytes": limits.memory_mb << 20,
-            "output_bytes": limits.output_bytes,
-            "total_bytes": limits.total_bytes,
-        }
-        return json.dumps(fields).encode()
 
     # -- workers ---------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ process, `enter_jail` in the inner one, which is pid 1 of its namespace and fork
 Each layer reports whether it is on and why not; the host decides what is mandatory.
 """
 
+import _thread
 import os
-import platform
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -109,10 +109,44 @@ def _drop_uid(uid: int) -> str:
 
 
 def _probe_clock_trap() -> str:
-    """Each guest sets the trap itself: here we only learn whether the processor has it."""
-    if platform.machine() != "x86_64":
-        raise OSError("needs an x86 processor")
+    """Each guest sets the trap itself; two trial children tell whether that is of use here.
+
+    One makes ordinary calls and must survive: CPython 3.12 takes a lock, and with it reads a
+    clock, at the first keyword call of each of its functions. One reads the clock and must die:
+    some machines have theirs elsewhere than in the time-stamp counter.
+    """
+    if not _survives_trap(_call_by_keyword):
+        raise OSError("not on this processor, or this Python reads clocks on its own (3.12 does)")
+    if _survives_trap(_wait_a_moment):
+        raise OSError("the clock of this machine is not the time-stamp counter")
     return "time-stamp counter trapped"
+
+
+def _call_by_keyword() -> None:
+    """Functions that nothing else here has called yet."""
+    "".expandtabs(tabsize=4)
+    b"".splitlines(keepends=True)
+    bytearray().rsplit(sep=None, maxsplit=1)
+    sum((), start=0)
+
+
+def _wait_a_moment() -> None:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    lock.acquire(True, 0.001)
+
+
+def _survives_trap(action: Callable[[], None]) -> bool:
+    """Whether a child with the trap set gets through `action`."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernel.trap_clock()
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def limit_guest(*, cpu_s: int, memory_bytes: int) -> None:
