@@ -12,7 +12,7 @@ to the sandbox while its call is still being written.
 
 from dataclasses import dataclass, field
 
-from engine.prompts.render import BLOCK_END
+from engine.prompts.render import BLOCK_STOPS
 from engine.wire.messages import Kind
 
 CALL_OPEN, CALL_CLOSE = "print(f(", "))"
@@ -66,14 +66,14 @@ class ProposalReader:
         """What the text amounts to if nothing follows."""
         if len(self.text) > MAX_CHARS:
             return Malformed("too_long")
-        block = self.text.split(BLOCK_END, 1)[0]
+        block = _first_block(self.text)
         start = _call_start(block)
         if start is None or self.program is None:
             return Malformed("no_call")
-        call = block[start:].strip()
-        if not call.endswith(CALL_CLOSE):
+        call = block[start:].split("\n", 1)[0]
+        args = _before_closing(call[len(CALL_OPEN) :], CALL_CLOSE)
+        if args is None:
             return Malformed("open_call")
-        args = call[len(CALL_OPEN) : -len(CALL_CLOSE)].strip()
         return Proposal(program=self.program, args=(args,))
 
 
@@ -93,15 +93,13 @@ def parse_answer(kind: Kind, completion: str, *, lead: str) -> Answer | Malforme
     if len(completion) > MAX_CHARS:
         return Malformed("too_long")
     if kind is Kind.INDUCTION:
-        program = _tidy((lead + completion).split(BLOCK_END, 1)[0])
+        program = _tidy(_first_block(lead + completion))
         return Answer(text=program) if ":" in program else Malformed("no_program")
     line = completion.split("\n", 1)[0].strip()
     if kind is Kind.DEDUCTION:
         return Answer(text=line) if line else Malformed("empty")
-    arguments, close, rest = line.rpartition(")")
-    if not close or (rest.strip() and not rest.strip().startswith("#")):
-        return Malformed("open_call")
-    return Answer(text=arguments.strip())
+    args = _before_closing(line, ")")
+    return Malformed("open_call") if args is None else Answer(text=args)
 
 
 def leaks(message: str, program: str) -> bool:
@@ -115,7 +113,7 @@ def leaks(message: str, program: str) -> bool:
 
 def _parse_description(completion: str, *, lead: str, num_inputs: int) -> Proposal | Malformed:
     program = lead.removesuffix("\n#")
-    message, _, rest = completion.split(BLOCK_END, 1)[0].partition("\n")
+    message, _, rest = _first_block(completion).partition("\n")
     message = message.strip()
     if not message:
         return Malformed("no_message")
@@ -131,11 +129,22 @@ def _parse_description(completion: str, *, lead: str, num_inputs: int) -> Propos
     return Proposal(program=program, args=distinct[:num_inputs], message=message)
 
 
+def _before_closing(line: str, close: str) -> str | None:
+    """The text before the last `close` of a line, if nothing but a comment follows it."""
+    text, found, rest = line.rpartition(close)
+    return text.strip() if found and rest.strip()[:1] in ("", "#") else None
+
+
+def _first_block(text: str) -> str:
+    for stop in BLOCK_STOPS:
+        text = text.split(stop, 1)[0]
+    return text
+
+
 def _call_start(text: str) -> int | None:
     """Where the first top-level `print(f(` line begins, inside the first block."""
-    position = text.find("\n" + CALL_OPEN)
-    end = text.find(BLOCK_END)
-    return None if position < 0 or 0 <= end < position else position + 1
+    position = _first_block(text).find("\n" + CALL_OPEN)
+    return None if position < 0 else position + 1
 
 
 def _tidy(program: str) -> str:

@@ -3,7 +3,8 @@
 A language model of any size continues code, so both roles and all three kinds are written as a
 file of small blocks separated by blank lines; the last block is begun and the model finishes it.
 The beginning of that block (`lead`) belongs to the prompt and carries no loss; the parser puts it
-back. A block ends at a blank line or, for answers of one line, at the line's end: the stop strings.
+back. A block ends at a blank line or a closing fence, an answer of one line at the line's end: the
+stop strings.
 
 What each prompt shows, `...` being where the model goes on:
 
@@ -38,6 +39,10 @@ from engine.tasks.task import Task
 from engine.wire.messages import Kind
 
 BLOCK_END = "\n\n"
+FENCE = "\n```"
+"""Many models take any code for a fenced block and close it: that ends a block, too."""
+
+BLOCK_STOPS = (BLOCK_END, FENCE)
 
 _PROPOSE = {
     Kind.DEDUCTION: "# Python functions, each with one call whose result takes some thought.",
@@ -71,7 +76,7 @@ def propose(
     else:
         blocks = [_called_block(task) for task in references]
         lead = "def f("
-    return Rendered(text=_document(_PROPOSE[kind], blocks, lead), lead=lead, stop=(BLOCK_END,))
+    return Rendered(text=_document(_PROPOSE[kind], blocks, lead), lead=lead, stop=BLOCK_STOPS)
 
 
 def solve(task: Task, shots: Sequence[Task]) -> Rendered:
@@ -80,7 +85,7 @@ def solve(task: Task, shots: Sequence[Task]) -> Rendered:
     if task.kind is Kind.INDUCTION:
         lead = "def f("
         text = f"{_shown_examples(task)}{lead}"
-        stop = BLOCK_END
+        stop = BLOCK_STOPS
     else:
         example = task.examples[0]
         lead = {
@@ -88,8 +93,8 @@ def solve(task: Task, shots: Sequence[Task]) -> Rendered:
             Kind.ABDUCTION: f"assert {example.shown} == f(",
         }[task.kind]
         text = f"{task.program}\n{lead}"
-        stop = "\n"
-    return Rendered(text=_document(_SOLVE[task.kind], blocks, text), lead=lead, stop=(stop,))
+        stop = ("\n",)
+    return Rendered(text=_document(_SOLVE[task.kind], blocks, text), lead=lead, stop=stop)
 
 
 def _document(heading: str, blocks: Sequence[str], begun: str) -> str:
