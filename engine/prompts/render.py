@@ -85,7 +85,7 @@ def solve(task: Task, shots: Sequence[Task]) -> Rendered:
     if task.kind is Kind.INDUCTION:
         lead = "def f("
         text = f"{_shown_examples(task)}{lead}"
-        stop = BLOCK_STOPS
+        stop: tuple[str, ...] = BLOCK_STOPS
     else:
         example = task.examples[0]
         lead = {
