@@ -145,8 +145,6 @@ class LocalPolicy:
         self._inbox.put(Load(directory, version, reply))
         try:
             return await loaded
-        except OSError as error:
-            raise PolicyError(f"could not read the weights in {directory}: {error}") from error
         finally:
             self._loads.discard(loaded)
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from engine.policy.errors import PolicyError
@@ -39,7 +39,10 @@ def _tensors(directory: Path, stack: ExitStack) -> Iterator[tuple[str, torch.Ten
     files = sorted(directory.glob("*.safetensors"))
     if not files:
         raise PolicyError(f"no weights to load: expected *.safetensors in {directory}")
-    handles = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
+    try:
+        handles = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
+    except (SafetensorError, OSError) as error:
+        raise PolicyError(f"the weights in {directory} cannot be read: {error}") from error
     where = {name: handle for handle in handles for name in handle.keys()}  # noqa: SIM118
     for name in sorted(where):
         yield name, where[name].get_tensor(name)

@@ -234,6 +234,7 @@ class Worker:
             chunk = self._chunk(row, token=token, logprob=logprob)
             delivery.setdefault(row.request, []).append(chunk)
         self._release([row for row in rows if row.budget == 0])
+        self._report()
         self.deliver(delivery)
 
     def _chunk(self, row: _Row, *, token: int, logprob: float) -> Chunk:
