@@ -39,6 +39,8 @@ def parse_arguments(text: str) -> tuple[list[object], dict[str, object]]:
     for keyword in call.keywords:
         if keyword.arg is None:
             raise LiteralError("unpacking")
+        if keyword.arg in keywords:
+            raise LiteralError("a keyword given twice")
         keywords[keyword.arg] = _value(keyword.value, 0)
     return positional, keywords
 

@@ -17,6 +17,8 @@ from sandbox.guest import canon, claim, literal, screen
 from sandbox.guest.claim import Kind
 
 _PROGRAM = "program"
+_LATE = frozenset({"_pylong", "_strptime", "copyreg", "functools", "time", "warnings"})
+"""What C code imports late through the `__import__` of whoever called it."""
 _settrace, _setprofile, _set_depth = sys.settrace, sys.setprofile, sys.setrecursionlimit
 _MAX_DEPTH = 1000
 T = TypeVar("T")
@@ -124,7 +126,7 @@ def _importer(modules: frozenset[str]) -> Callable[..., object]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> object:
-        if level or name.partition(".")[0] not in modules:
+        if level or (name not in _LATE and name.partition(".")[0] not in modules):
             raise ModuleNotFoundError(f"no module named {name!r} here", name=name)
         return real(name, None, None, fromlist or (), 0)
 

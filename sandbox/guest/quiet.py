@@ -1,5 +1,6 @@
 """What makes every guest's surroundings the same: no files, no environment, no clock, no output."""
 
+import datetime
 import importlib
 import os
 import sys
@@ -15,7 +16,14 @@ _CLOCKS = (
 
 def import_all(names: list[str]) -> None:
     """All that a guest may import, and what the library imports late, while there are files."""
-    for name in (*names, "_strptime", "encodings.idna", "encodings.latin_1", "encodings.ascii"):
+    for name in (
+        *names,
+        "functools",
+        "_strptime",
+        "encodings.idna",
+        "encodings.latin_1",
+        "encodings.ascii",
+    ):
         importlib.import_module(name)
     if sys.version_info >= (3, 12):
         importlib.import_module("_pylong")
@@ -65,8 +73,46 @@ def silence() -> None:
     sys.stdout = sys.__stdout__ = sink  # type: ignore[assignment,misc]  # duck-typed on purpose
     sys.stderr = sys.__stderr__ = sink  # type: ignore[assignment,misc]  # duck-typed on purpose
     sys.stdin = None  # input() raises
+    _warm_up()
     for name in _CLOCKS:
         setattr(time, name, _no_clock)
+    _unlock_library()
+
+
+class _NoLock:
+    """A lock for a process that will never have a second thread."""
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *_exception: object) -> None:
+        """Nothing was taken."""
+
+
+def _unlock_library() -> None:
+    """CPython reads a clock to take a lock; these are the locks of the importable modules."""
+    for module, name, substitute in (
+        ("functools", "RLock", _NoLock),
+        ("_strptime", "_cache_lock", _NoLock()),
+    ):
+        loaded = sys.modules[module]
+        if hasattr(loaded, name):
+            setattr(loaded, name, substitute)
+
+
+def _warm_up() -> None:
+    """CPython 3.11 takes a lock, so reads a clock, at the first use of a name inside C code."""
+    day = datetime.datetime.strptime("2020-01-02", "%Y-%m-%d").replace(tzinfo=datetime.UTC)
+    day.strftime("%d %z %Z %f")
+    day.astimezone(datetime.timezone(datetime.timedelta(hours=1))).isoformat()
+    day.timetuple()
+    day.utctimetuple()
+    day.ctime()
+    day.date().strftime("%d")
+    day.date().isoformat()
+    day.timetz().isoformat()
+    day.time().strftime("%H")
+    hash(day), str(day), repr(day), day.isocalendar()
 
 
 def _no_clock(*_args: object) -> NoReturn:
