@@ -1,6 +1,6 @@
 """What makes every guest's surroundings the same: no files, no environment, no clock, no output."""
 
-import datetime
+import datetime as dt
 import importlib
 import os
 import sys
@@ -12,6 +12,7 @@ _CLOCKS = (
     "process_time", "process_time_ns", "thread_time", "thread_time_ns", "clock_gettime",
     "clock_gettime_ns", "sleep", "localtime", "gmtime", "ctime", "asctime",
 )  # fmt: skip
+_LATE = ("functools", "_strptime", "encodings.idna", "encodings.latin_1", "encodings.ascii")
 
 
 def import_all(names: list[str]) -> None:
@@ -102,9 +103,9 @@ def _unlock_library() -> None:
 
 def _warm_up() -> None:
     """CPython 3.11 takes a lock, so reads a clock, at the first use of a name inside C code."""
-    day = datetime.datetime.strptime("2020-01-02", "%Y-%m-%d").replace(tzinfo=datetime.UTC)
+    day = dt.datetime.strptime("2020-01-02", "%Y-%m-%d").replace(tzinfo=dt.UTC)
     day.strftime("%d %z %Z %f")
-    day.astimezone(datetime.timezone(datetime.timedelta(hours=1))).isoformat()
+    day.astimezone(dt.timezone(dt.timedelta(hours=1))).isoformat()
     day.timetuple()
     day.utctimetuple()
     day.ctime()

@@ -23,6 +23,21 @@ class Chameleon(metaclass=Meta):
     __class__ = int
 """
 
+CACHED = """
+import functools
+class A:
+    @functools.cached_property
+    def b(self): return 7
+def f(x): return A().b
+"""
+DATACLASS = """
+from dataclasses import dataclass
+@dataclass
+class P:
+    a: 'int' = 5
+def f(x): return P().a
+"""
+
 PROMISES = {
     "loops": ("def f(x):\n while True: pass", Verdict.TIMEOUT),
     "loops in C": ("def f(x): return sum(iter(int, 1))", Verdict.TIMEOUT),
@@ -79,13 +94,11 @@ FINE = {
         "import datetime\ndef f(x): return datetime.datetime.strptime('2020', '%Y').year", "2020",
     ),
     "caches a property": (
-        "import functools\nclass A:\n @functools.cached_property\n def b(self): return 7\n"
-        "def f(x): return A().b",
+        CACHED,
         "7",
     ),
     "defines a dataclass": (
-        "from dataclasses import dataclass\n@dataclass\nclass P:\n a: 'int' = 5\n"
-        "def f(x): return P().a",
+        DATACLASS,
         "5",
     ),
     "converts big ints": ("def f(x): return len(str(7 ** 5000))", "4226"),

@@ -1,5 +1,6 @@
 """Canonical values: one form, read back exactly, hostile bytes refused."""
 
+import contextlib
 import math
 import string
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox import ValueFormatError, decode, render
 from sandbox.guest import canon
-from sandbox.guest.literal import parse_arguments, parse_value
+from sandbox.guest.literal import LiteralError, parse_arguments, parse_value
 from sandbox.value import check
 
 MAX_BYTES = 1 << 20
@@ -19,7 +20,7 @@ leaves = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.integers(min_value=-(2**14_279), max_value=2**14_279)
+    | st.sampled_from([31, 64, 14_279]).map(lambda bits: -(2**bits))
     | floats
     | st.complex_numbers(allow_nan=True, allow_infinity=True)
     | st.text(st.characters())
@@ -197,9 +198,5 @@ def test_a_set_of_colliding_ints_is_shown_but_not_built():
 
 @given(st.text(string.printable, max_size=30))
 def test_any_text_is_a_literal_or_refused(text: str):
-    from sandbox.guest.literal import LiteralError
-
-    try:
+    with contextlib.suppress(LiteralError, canon.UnencodableError):
         encode(parse_value(text))
-    except (LiteralError, canon.UnencodableError):
-        pass
