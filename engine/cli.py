@@ -66,7 +66,7 @@ def serve(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    model = resolve_model(engine.model, cache=cache)
+    model = resolve_model(engine.model, cache=cache).resolve()
     table = {**read_recipe(recipe).get("trainer", {}), **_typed(trainer or {})}
     config = RunConfig(engine=engine, sandbox=sandbox, trainer=table)
     code = uvloop.run(serve_run(directory, config, model=model, with_trainer=with_trainer))
