@@ -10,6 +10,7 @@ pieces does not matter, and that `program` does not change once it is set: a pro
 to the sandbox while its call is still being written.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from engine.prompts.render import BLOCK_STOPS
@@ -17,6 +18,10 @@ from engine.wire.messages import Kind
 
 CALL_OPEN, CALL_CLOSE = "print(f(", "))"
 MAX_CHARS = 20_000
+_COMMENTED = re.compile(
+    r"""((?: [^#'"] | '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )*) [#]""", re.VERBOSE
+)
+"""What precedes a line's comment: a # inside a string begins none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +136,9 @@ def _parse_description(completion: str, *, lead: str, num_inputs: int) -> Propos
 
 def _before_closing(line: str, close: str) -> str | None:
     """The text before the last `close` of a line, if nothing but a comment follows it."""
-    text, found, rest = line.rpartition(close)
-    return text.strip() if found and rest.strip()[:1] in ("", "#") else None
+    commented = _COMMENTED.match(line)
+    text, found, rest = (commented[1] if commented else line).rpartition(close)
+    return text.strip() if found and not rest.strip() else None
 
 
 def _first_block(text: str) -> str:
