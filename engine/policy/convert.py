@@ -14,7 +14,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from engine.policy.errors import PolicyError
 
@@ -26,25 +26,34 @@ _TIED_BELOW = 0.1  # two quantisations of one matrix differ by 4 to 8 %, two mat
 def convert_gguf(gguf: Path, *, into: Path) -> None:
     """Write config, weights (bfloat16) and tokenizer of `gguf` into the directory `into`."""
     with redirect_stderr(io.StringIO()):  # progress bars; the caller has said what goes on
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        loaded = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-        )
-        config = copy.deepcopy(loaded.config)
-        state = dict(loaded.state_dict())
-        if hasattr(config, "quantization_config"):
-            del config.quantization_config
-        config.tie_word_embeddings = _tie(state)
-        model = type(loaded)(config).bfloat16()
-        missing, unexpected = model.load_state_dict(state, strict=False)
-        model.tie_weights()
-        if unexpected or set(missing) - {_HEAD}:
-            raise PolicyError(f"{gguf.name} lacks {missing} and has the unknown {unexpected}")
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+            loaded = AutoModelForCausalLM.from_pretrained(
+                gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+            )
+        except (ImportError, OSError, ValueError) as error:
+            raise PolicyError(f"{gguf.name} cannot be converted: {error}") from error
+        model = _fresh(loaded, gguf.name)
         ends = model.generation_config
         ends.bos_token_id, ends.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
         ends.pad_token_id = tokenizer.pad_token_id
         model.save_pretrained(into)
         tokenizer.save_pretrained(into)
+
+
+def _fresh(loaded: PreTrainedModel, name: str) -> PreTrainedModel:
+    """The same model without a memory of its quantisation."""
+    config = copy.deepcopy(loaded.config)
+    state = dict(loaded.state_dict())
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    config.tie_word_embeddings = _tie(state)
+    model = type(loaded)(config).bfloat16()
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    model.tie_weights()
+    if unexpected or set(missing) - {_HEAD}:
+        raise PolicyError(f"{name} lacks {missing} and has the unknown {unexpected}")
+    return model
 
 
 def _tie(state: dict[str, torch.Tensor]) -> bool:

@@ -30,7 +30,7 @@ def tokens(chunks):
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=3), st.integers(1, 20))
 async def test_n_completions_recite_the_replies_in_turn(replies, chunk_bytes):
-    policy = ScriptedPolicy(lambda prompt: replies, chunk_bytes=chunk_bytes)
+    policy = ScriptedPolicy(lambda _: replies, chunk_bytes=chunk_bytes)
     got = await completions(policy, "p", n=5, max_tokens=1000)
     for index in range(5):
         reply = replies[index % len(replies)]

@@ -30,9 +30,9 @@ import torch
 from engine.policy.local.decoder import Decoder
 from engine.policy.local.prefix import PrefixCache
 from engine.policy.local.sampler import draw
-from engine.policy.text import TextStream
 from engine.policy.local.weights import load_weights
 from engine.policy.protocol import Chunk, SamplingParams
+from engine.policy.text import TextStream
 from engine.wire.messages import Finish
 
 
