@@ -96,9 +96,19 @@ class TaskStore:
             raise StoreError(
                 f"expected a task file at {path}, found none; is this a run directory?"
             )
-        mode = "ro" if read_only else "rwc"
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
-            self._db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{path} cannot be opened as a task file: {error}") from None
+        try:
+            self._check_schema(path, read_only=read_only)
+        except StoreError:
+            self.close()
+            raise
+
+    def _check_schema(self, path: Path, *, read_only: bool) -> None:
+        try:
             if not read_only:
                 self._prepare()
             found = self.fact("schema")
