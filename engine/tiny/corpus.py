@@ -1,14 +1,15 @@
 """Documents: a prompt exactly as the product renders it, and the completion it hopes for.
 
 All six pairs of role and kind, with zero to three worked blocks; the answers are right, because
-the programs were run.
+the programs were run. Programs that solving is examined on do not occur.
 """
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 from engine.prompts import propose, solve
-from engine.tasks.seeds import IDENTITY
+from engine.tasks.seeds import IDENTITY, held_out_programs
 from engine.tasks.task import Example, Task
 from engine.tiny.programs import Sketch, sketch
 from engine.wire.messages import Kind, Role
@@ -47,7 +48,7 @@ def document(rng: random.Random) -> Document:
 def document_of(role: Role, kind: Kind, rng: random.Random) -> Document:
     """A random document of one role and kind."""
     blocks = [_block(kind, rng) for _ in range(rng.randint(0, 3))]
-    subject = _task(kind, sketch(rng, num_inputs=NUM_INPUTS))
+    subject = _task(kind, _sketch(rng))
     if role is Role.SOLVER:
         rendered = solve(subject, blocks)
         completion = _answer(subject)
@@ -58,9 +59,18 @@ def document_of(role: Role, kind: Kind, rng: random.Random) -> Document:
     return Document(prompt=rendered.text, completion=completion, learn_prompt=not seeds)
 
 
+def _sketch(rng: random.Random) -> Sketch:
+    return sketch(rng, num_inputs=NUM_INPUTS, without=_held_out())
+
+
+@cache
+def _held_out() -> frozenset[str]:
+    return frozenset(entry.program for entry in held_out_programs())
+
+
 def _block(kind: Kind, rng: random.Random) -> Task:
     if rng.random() >= _SEED_SHARE:
-        return _task(kind, sketch(rng, num_inputs=NUM_INPUTS))
+        return _task(kind, _sketch(rng))
     args = rng.sample(IDENTITY.inputs, NUM_INPUTS)
     seed = Sketch(
         program=IDENTITY.program, message=IDENTITY.message, args=tuple(args), values=tuple(args)

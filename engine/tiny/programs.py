@@ -172,14 +172,16 @@ class Sketch:
     """What the program gives for each, as literal text."""
 
 
-def sketch(rng: random.Random, *, num_inputs: int) -> Sketch:
-    """A random program with `num_inputs` different calls."""
+def sketch(rng: random.Random, *, num_inputs: int, without: frozenset[str] = frozenset()) -> Sketch:
+    """A random program with `num_inputs` different calls; none of the programs `without`."""
     while True:
         parameters, body, message = rng.choice([_plain, _plain, _two_steps, _pair, _branch, _loop])(
             rng
         )
         lines = [f"    {line}" for line in body.split("\n")]
         program = "\n".join([f"def f({', '.join(parameters)}):", *lines])
+        if program in without:
+            continue
         made = _run(program, [_inputs(parameters, rng) for _ in range(3 * num_inputs)])
         if len(made) >= num_inputs:
             args, values = zip(*list(made.items())[:num_inputs], strict=True)
