@@ -13,6 +13,7 @@ leave no trace, and the same command goes on from there.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import signal
 import time
@@ -48,6 +49,8 @@ from sandbox import Limits, Sandbox
 
 RING_CAPACITY = 1 << 26
 OBSERVE_S = 1.0
+TOTALS_EVERY = 10
+"""Observations between two rows of running totals."""
 DRAIN_RESERVE_S = 45.0
 """Time kept for the trainer's last step before the closing measurement."""
 NO_TRAINER_AFTER_S = 20.0
@@ -106,11 +109,25 @@ class Session:
         self.board.phase = "done"
 
     async def observe(self) -> None:
-        """Keep the board and the heartbeat current until cancelled."""
-        while True:
+        """Keep the board, the heartbeat and the totals current until cancelled."""
+        for second in itertools.count():
+            status = self.sandbox.status()
             self.ring.heartbeat()
             self.board.tokens.update(self.policy.num_tokens)
-            self.board.calls.update(self.sandbox.status().num_calls)
+            self.board.calls.update(status.num_calls)
+            if second % TOTALS_EVERY == 0:
+                append_jsonl(
+                    self.run.engine_metrics,
+                    {
+                        "event": "totals",
+                        "time": time.time(),
+                        "phase": self.board.phase,
+                        "policy/tokens": self.policy.num_tokens,
+                        "sandbox/calls": status.num_calls,
+                        "sandbox/busy_s": round(status.busy_s, 3),
+                        "sandbox/verdicts": dict(status.verdicts),
+                    },
+                )
             self.board.tasks = self.store.num_tasks()
             self.board.unconsumed = self.store.num_rollouts_from(self.follower.consumed_seq)
             rows = read_jsonl(self.run.trainer_metrics)
