@@ -17,7 +17,8 @@ from engine.evaluate.interval import ratio, wilson
 from engine.observe import curves
 from engine.observe.curves import Row, number
 from engine.play.propose import ADMITTED
-from engine.tasks.store import ProposalRow, TaskStore
+from engine.tasks.rows import ProposalRow
+from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin
 from engine.wire import RunDir, atomic_write, read_jsonl
 from engine.wire.messages import Kind
@@ -196,8 +197,8 @@ def _figures(
                 levels=levels,
             ),
             (
-                "Training: share of right answers, on the model's own tasks. Dashed: what a trivial "
-                "answer gets on the held-out rows."
+                "Training: share of right answers, on the model's own tasks. Dashed: what a "
+                "trivial answer gets on the held-out rows."
             ),
         ),
         (

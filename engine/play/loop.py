@@ -23,7 +23,8 @@ from engine.play.scheduler import KindScheduler, has_credit
 from engine.play.solve import Budget, SolveRequest
 from engine.policy.protocol import Policy, SamplingParams
 from engine.prompts import propose
-from engine.tasks.store import ProposalRow, Solved, TaskStore
+from engine.tasks.rows import ProposalRow, Solved
+from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin, Task
 from engine.wire.messages import Kind, Role
 from sandbox import Sandbox

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.policy.protocol import Policy
-from engine.tasks.store import OutboxRow, TaskStore
+from engine.tasks.rows import OutboxRow
+from engine.tasks.store import TaskStore
 from engine.wire import RingWriter, encode_group
 from engine.wire.messages import Group, Kind, Role, Rollout
 

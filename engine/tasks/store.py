@@ -13,75 +13,13 @@ file stays consistent.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.tasks.task import Example, Origin, Task
+from engine.tasks.rows import SCHEMA, TABLES, OutboxRow, ProposalRow, Solved, task_of
+from engine.tasks.task import Origin, Task
 from engine.wire.messages import Kind, Role
-
-SCHEMA = 1
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS tasks (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-    program TEXT NOT NULL, examples TEXT NOT NULL, message TEXT NOT NULL,
-    normal_form TEXT NOT NULL, shape TEXT NOT NULL, certificate TEXT NOT NULL,
-    parents TEXT NOT NULL, version INTEGER NOT NULL, origin TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, solved INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS tasks_by_form ON tasks (kind, normal_form);
-CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
-CREATE TABLE IF NOT EXISTS groups (
-    seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL UNIQUE, round INTEGER NOT NULL,
-    role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL, num_rollouts INTEGER NOT NULL,
-    payload BLOB
-);
-CREATE TABLE IF NOT EXISTS proposals (
-    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
-    fate TEXT NOT NULL, detail TEXT NOT NULL, text TEXT NOT NULL, solve_rate REAL,
-    reward REAL NOT NULL, task_id TEXT
-);
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRow:
-    """A group on its way to the ring. `seq` is None until the store has numbered it."""
-
-    group_id: bytes
-    role: Role
-    kind: Kind
-    task_id: str
-    num_rollouts: int
-    payload: bytes
-    seq: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalRow:
-    """One proposal and what became of it."""
-
-    kind: Kind
-    version: int
-    fate: str
-    """`admitted`, or the one word why it was not."""
-    detail: str
-    text: str
-    reward: float
-    solve_rate: float | None = None
-    task_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Solved:
-    """Attempts at a task and how many were right."""
-
-    task_id: str
-    attempts: int
-    solved: int
 
 
 class StoreError(Exception):
@@ -124,7 +62,7 @@ class TaskStore:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_TABLES)
+        self._db.executescript(TABLES)
         self._db.execute("INSERT OR IGNORE INTO facts VALUES ('schema', ?)", (str(SCHEMA),))
 
     def __enter__(self) -> Self:
@@ -177,12 +115,12 @@ class TaskStore:
         query = "SELECT * FROM tasks WHERE (?1 IS NULL OR kind = ?1)"
         query += " AND (?2 IS NULL OR origin = ?2) ORDER BY position"
         for row in self._rows(query, (kind, origin)):
-            yield _task_of(row)
+            yield task_of(row)
 
     def task(self, task_id: str) -> Task | None:
         """One task by id."""
         rows = self._rows("SELECT * FROM tasks WHERE id = ?", (task_id,))
-        return _task_of(rows[0]) if rows else None
+        return task_of(rows[0]) if rows else None
 
     def task_at(self, kinds: Sequence[Kind], index: int) -> Task:
         """The index-th task of these kinds, oldest first."""
@@ -191,7 +129,7 @@ class TaskStore:
         rows = self._rows(query, (*kinds, index))
         if not rows:
             raise IndexError(f"expected more than {index} tasks of {list(kinds)}")
-        return _task_of(rows[0])
+        return task_of(rows[0])
 
     # -- rounds
 
@@ -357,21 +295,3 @@ class _Transaction:
         trace: TracebackType | None,
     ) -> None:
         self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def _task_of(row: sqlite3.Row) -> Task:
-    return Task(
-        kind=Kind(row["kind"]),
-        program=row["program"],
-        examples=tuple(
-            Example(args=args, gold=bytes.fromhex(gold), shown=shown)
-            for args, gold, shown in json.loads(row["examples"])
-        ),
-        message=row["message"],
-        normal_form=row["normal_form"],
-        shape=row["shape"],
-        certificate=row["certificate"],
-        parents=tuple(json.loads(row["parents"])),
-        version=row["version"],
-        origin=Origin(row["origin"]),
-    )

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.observe.audit import audit
-from engine.tasks.store import OutboxRow, ProposalRow, Solved, StoreError, TaskStore
+from engine.tasks.rows import OutboxRow, ProposalRow, Solved
+from engine.tasks.store import StoreError, TaskStore
 from engine.tasks.task import Origin
 from engine.wire import RunDir
 from engine.wire.messages import Kind, Role

@@ -1,0 +1,90 @@
+"""The tables of a run's task file and what a row is; `store.py` says what is promised."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from engine.tasks.task import Example, Origin, Task
+from engine.wire.messages import Kind, Role
+
+SCHEMA = 1
+"""Version of the tables."""
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS tasks (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    program TEXT NOT NULL, examples TEXT NOT NULL, message TEXT NOT NULL,
+    normal_form TEXT NOT NULL, shape TEXT NOT NULL, certificate TEXT NOT NULL,
+    parents TEXT NOT NULL, version INTEGER NOT NULL, origin TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, solved INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS tasks_by_form ON tasks (kind, normal_form);
+CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
+CREATE TABLE IF NOT EXISTS groups (
+    seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL UNIQUE, round INTEGER NOT NULL,
+    role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL, num_rollouts INTEGER NOT NULL,
+    payload BLOB
+);
+CREATE TABLE IF NOT EXISTS proposals (
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
+    fate TEXT NOT NULL, detail TEXT NOT NULL, text TEXT NOT NULL, solve_rate REAL,
+    reward REAL NOT NULL, task_id TEXT
+);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """A group on its way to the ring. `seq` is None until the store has numbered it."""
+
+    group_id: bytes
+    role: Role
+    kind: Kind
+    task_id: str
+    num_rollouts: int
+    payload: bytes
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRow:
+    """One proposal and what became of it."""
+
+    kind: Kind
+    version: int
+    fate: str
+    """`admitted`, or the one word why it was not."""
+    detail: str
+    text: str
+    reward: float
+    solve_rate: float | None = None
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """Attempts at a task and how many were right."""
+
+    task_id: str
+    attempts: int
+    solved: int
+
+
+def task_of(row: sqlite3.Row) -> Task:
+    """A row of `tasks` as a task."""
+    return Task(
+        kind=Kind(row["kind"]),
+        program=row["program"],
+        examples=tuple(
+            Example(args=args, gold=bytes.fromhex(gold), shown=shown)
+            for args, gold, shown in json.loads(row["examples"])
+        ),
+        message=row["message"],
+        normal_form=row["normal_form"],
+        shape=row["shape"],
+        certificate=row["certificate"],
+        parents=tuple(json.loads(row["parents"])),
+        version=row["version"],
+        origin=Origin(row["origin"]),
+    )
