@@ -33,7 +33,7 @@ def filtered_child(zygote: int) -> dict[str, str] | None:
 async def guest_status(sandbox: Sandbox) -> dict[str, str]:
     """/proc/PID/status of a guest that is in its program."""
     async with asyncio.timeout(PATIENCE_S):
-        while (status := filtered_child(sandbox.status().pids[0])) is None:
+        while (status := filtered_child(sandbox.status().pids[0])) is None:  # noqa: ASYNC110 - a process
             await asyncio.sleep(0.01)
         return status
 
