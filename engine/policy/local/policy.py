@@ -87,7 +87,11 @@ class LocalPolicy:
         """Load the model in `directory` and be ready to sample; raises PolicyError."""
         policy = cls(directory, version=version, options=options or LocalOptions())
         policy._thread.start()
-        await policy._opened
+        try:
+            await policy._opened
+        except asyncio.CancelledError:
+            policy._inbox.put(Stop())
+            raise
         return policy
 
     @property
@@ -149,7 +153,7 @@ class LocalPolicy:
             self._loads.discard(loaded)
 
     async def close(self) -> None:
-        """End what is running with a PolicyError, stop the thread and free the model."""
+        """End what is running with a PolicyError and stop the thread; the model goes with us."""
         self._inbox.put(Stop())
         await asyncio.to_thread(self._thread.join)
         self._fail(PolicyError("the policy is closed"))
@@ -162,13 +166,17 @@ class LocalPolicy:
         """The thread: build, run, and tell the loop how it ended."""
         try:
             worker = self._build()
-            self._call_soon(lambda: self._opened.set_result(worker))
+            self._call_soon(lambda: self._accept(worker))
             worker.run()
         except Exception as error:  # the thread's boundary; every waiter gets the reason
             logger.exception("the local policy's thread has ended")
             failure = PolicyError(f"the local policy has failed: {error}")
             failure.__cause__ = error
             self._call_soon(lambda: self._fail(failure))
+
+    def _accept(self, worker: Worker) -> None:
+        if not self._opened.done():  # else whoever opened was cancelled
+            self._opened.set_result(worker)
 
     def _build(self) -> Worker:
         options = self._options
