@@ -1,0 +1,192 @@
+"""The judge with a real sandbox: what is a task, and what is a right answer."""
+
+import pytest
+
+from engine.play.judge import Gates, Rejected, admit, judge
+from engine.play.reward import Judgement
+from engine.prompts import Proposal
+from engine.tasks.task import Task
+from engine.wire.messages import Kind
+
+GATES = Gates(reject_trivial=True, max_value_chars=200, max_program_chars=2000)
+
+
+async def admitted(sandbox, program, *args, kind=Kind.DEDUCTION, gates=GATES, message=""):
+    proposal = Proposal(program=program, args=args, message=message)
+    return await admit(sandbox, kind, proposal, gates=gates)
+
+
+# -- what is no task
+
+UNSTABLE = {
+    "hash of a string": "def f(s):\n    return s.__hash__() % 1000",
+    "builtin hash": "def f(s):\n    return hash(s) % 1000",
+    "id": "def f(s):\n    return id(s)",
+    "counter": "n = [0]\ndef f(s):\n    n[0] += 1\n    return s * n[0]",
+    "counter in a default": "def f(s, seen=[]):\n    seen.append(s)\n    return len(seen)",
+    "urandom": "import os\ndef f(s):\n    return os.urandom(4).hex()",
+    "uuid": "import uuid\ndef f(s):\n    return s + str(uuid.uuid4())",
+    "clock": "import time\ndef f(s):\n    return s + str(time.time())",
+    "random": "import random\ndef f(s):\n    return s + str(random.random())",
+    "environment": "import os\ndef f(s):\n    return s + str(os.environ)",
+    "set order": "def f(s):\n    return ''.join({c + s for c in 'abcdefghijklmnop'})",
+    "frozenset order": "def f(s):\n    return list(frozenset(s * 2 + 'abcdefghijklmnop'))[0] + s",
+    "address in a repr": "def f(s):\n    return s + repr(lambda: s)",
+    "object address": "def f(s):\n    return s + str(object())",
+}
+
+
+@pytest.mark.parametrize("name", UNSTABLE)
+async def test_a_program_that_is_no_function_of_its_arguments_is_no_task(sandbox, name):
+    found = await admitted(sandbox, UNSTABLE[name], "'kelvin'")
+    assert isinstance(found, Rejected), f"admitted with gold {found.examples[0].shown}"
+    assert found.fate in ("screen", "nondeterministic", "mutates", "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "fate"),
+    [
+        ("def f(x):\n    return 1 +", "1", "syntax"),
+        ("def g(x):\n    return x + 1", "1", "no_f"),
+        ("def f(x):\n    return eval(x)", "'1'", "screen"),
+        ("def f(x):\n    return open(x).read()", "'/etc/passwd'", "screen"),
+        ("def f(x):\n    return x / 0", "1", "raised"),
+        ("def f(x):\n    raise StopIteration", "1", "raised"),
+        ("def f(x):\n    raise SystemExit(0)", "1", "raised"),
+        ("def f(x):\n    return (y for y in x)", "[1]", "unencodable"),
+        ("def f(x):\n    return x + 1", "1) + f(2", "arguments"),
+        ("def f(x):\n    return x + 1", "len('a')", "arguments"),
+        ("def f(x):\n    return x + 1", "1,\n", "arguments"),
+        ("def f(x):\n    return x + 1", "*[1]", "arguments"),
+        ("def f(x):\n    return x", "1", "trivial"),
+        ("def f(x):\n    return 7", "1", "trivial"),
+        ("def f(x):\n    print(x)", "1", "trivial"),
+        ("def f(x):\n    y = x\n    return y", "[1, 2]", "trivial"),
+        ("def f(x):\n    return x * 300", "'a'", "too_long"),
+        ("def f(x):\n    return len(x)", repr("a" * 300), "too_long"),
+        ("def f(x):\n    return x + 1" + " " * 2000, "1", "too_long"),
+    ],
+)
+async def test_what_is_no_task_says_why_in_one_word(sandbox, program, args, fate):
+    found = await admitted(sandbox, program, args)
+    assert isinstance(found, Rejected)
+    assert found.fate == fate
+
+
+async def test_an_induction_task_whose_results_are_all_equal_is_no_task(sandbox):
+    program = "def f(x):\n    y = x * 0\n    return y"
+    found = await admitted(sandbox, program, "1", "2", "3", kind=Kind.INDUCTION, message="m")
+    assert found == Rejected(fate="trivial", detail=found.detail)
+
+
+async def test_a_certified_proposal_is_a_task_with_the_sandboxs_own_gold(sandbox, make_task):
+    program = "def f(xs, k=2):\n    return {x * k: (x,) for x in xs}"
+    task = await admitted(sandbox, program, "[3, 1]")
+    assert isinstance(task, Task)
+    same = make_task(Kind.DEDUCTION, program, ("[3, 1]", {6: (3,), 2: (1,)}))
+    assert task.examples[0].gold == same.examples[0].gold
+    assert (task.id, task.program) == (same.id, program)
+    assert task.normal_form
+    assert '"seeds"' in task.certificate
+
+
+# -- answers to deduction: the table of values
+
+VALUES = [
+    # value of f, answers that are right, answers that are wrong or no literal
+    ("True", ["True", " True "], ["1", "1.0", "'True'", "true", "not False"]),
+    ("1", ["1", "+1", "0x1", "1  # one"], ["True", "1.0", "'1'", "(1,)", "2 - 1", "int(1)"]),
+    ("6.0", ["6.0", "6.", "60e-1"], ["6", "'6.0'", "6.000001", "float(6)"]),
+    ("(1, 2)", ["(1, 2)", "1, 2", "(1,2,)"], ["[1, 2]", "{1, 2}", "(2, 1)"]),
+    ("[1, 2]", ["[1, 2]", "[1,2]"], ["(1, 2)", "[1, 2, ]]", "[2, 1]", "list((1, 2))"]),
+    ("-0.0", ["-0.0"], ["0.0", "0", "-0"]),
+    ("0.0", ["0.0"], ["-0.0", "0", "False"]),
+    ("float('nan')", ["float('nan')", "nan"], ["0.0", "float('inf')", "None"]),
+    ("float('inf')", ["float('inf')", "inf", "1e999"], ["float('-inf')", "nan"]),
+    ("{3, 1}", ["{1, 3}", "{3, 1}"], ["[1, 3]", "frozenset({1, 3})", "{1}", "{1, 3.0}"]),
+    ("frozenset({1})", ["frozenset({1})"], ["{1}", "[1]"]),
+    ("set()", ["set()"], ["{}", "frozenset()", "[]"]),
+    ("{}", ["{}"], ["set()", "[]", "dict()"]),
+    ("{'b': 1, 'a': 2}", ["{'a': 2, 'b': 1}"], ["{'a': 1, 'b': 2}", "{'a': 2}"]),
+    ("[(1, {'k': {2}}), None]", ["[(1, {'k': {2}}), None]"],
+     ["[[1, {'k': {2}}], None]", "[(1, {'k': [2]}), None]", "[(True, {'k': {2}}), None]"]),
+    ("b'a'", ["b'a'"], ["'a'", "b'b'", "bytearray(b'a')"]),
+    ("'a'", ["'a'", '"a"', "'\\x61'"], ["a", "b'a'", "['a']", "f'a'", "'a' or 1"]),
+    ("2 ** 200", [str(2**200), hex(2**200)], [str(2**200 + 1), "2 ** 200", "1.6e60"]),
+    ("1 + 2j", ["1+2j", "(1 + 2j)"], ["1", "2j", "1-2j"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "right", "wrong"), VALUES, ids=[row[0] for row in VALUES])
+async def test_a_deduction_answer_is_right_exactly_if_it_is_the_same_value(
+    sandbox, value, right, wrong
+):
+    task = await admitted(sandbox, f"def f(x):\n    y = {value}\n    return y", "7")
+    assert isinstance(task, Task), task
+    for answer in right:
+        assert await judge(sandbox, task, answer) is Judgement.RIGHT, answer
+    for answer in wrong:
+        assert await judge(sandbox, task, answer) in (Judgement.WRONG, Judgement.MALFORMED), answer
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from collections import Counter\ndef f(x):\n    return Counter(x)",
+        "from collections import deque\ndef f(x):\n    return deque(x)",
+        "from decimal import Decimal\ndef f(x):\n    return Decimal(1)",
+        "from fractions import Fraction\ndef f(x):\n    return Fraction(1, 3)",
+        "class Int(int):\n    __slots__ = ()\ndef f(x):\n    return Int()",
+    ],
+)
+async def test_a_value_without_a_canonical_form_makes_no_task(sandbox, program):
+    found = await admitted(sandbox, program, "'aab'")
+    assert isinstance(found, Rejected)
+    assert found.fate == "unencodable"
+
+
+# -- answers to the other kinds
+
+
+@pytest.mark.parametrize(
+    ("answer", "judgement"),
+    [
+        ("3, 4", Judgement.RIGHT),
+        ("6, 2", Judgement.RIGHT),
+        ("k=3, x=4", Judgement.RIGHT),
+        ("3, 5", Judgement.WRONG),
+        ("12.0, 1", Judgement.WRONG),
+        ("12", Judgement.WRONG),
+        ("3, 4) or f(1, 1", Judgement.MALFORMED),
+        ("3, 4) == 12 or (1", Judgement.MALFORMED),
+        ("int(12), 1", Judgement.MALFORMED),
+        ("*(3, 4)", Judgement.MALFORMED),
+        ("", Judgement.WRONG),
+    ],
+)
+async def test_an_abduction_answer_is_right_if_it_gives_the_gold(sandbox, answer, judgement):
+    task = await admitted(sandbox, "def f(x, k):\n    return x * k", "2, 6", kind=Kind.ABDUCTION)
+    assert await judge(sandbox, task, answer) is judgement
+
+
+@pytest.mark.parametrize(
+    ("answer", "judgement"),
+    [
+        ("def f(x):\n    return x + x", Judgement.RIGHT),
+        ("def f(x):\n    return x * 2 if x < 3 else 0", Judgement.WRONG),
+        ("def f(x):\n    return {1: 2, 2: 4}[x]", Judgement.WRONG),
+        ("def f(x):\n    return float(x + x)", Judgement.WRONG),
+        ("def g(x):\n    return x + x", Judgement.WRONG),
+        ("def f(x): return", Judgement.WRONG),
+        ("not python:", Judgement.WRONG),
+    ],
+)
+async def test_an_induction_answer_is_right_if_it_gives_all_hidden_golds(
+    sandbox, answer, judgement
+):
+    program = "def f(x):\n    return x * 2"
+    task = await admitted(
+        sandbox, program, "1", "2", "3", "4", kind=Kind.INDUCTION, message="doubles"
+    )
+    assert [example.args for example in task.hidden] == ["3", "4"]
+    assert await judge(sandbox, task, answer) is judgement
