@@ -66,7 +66,7 @@ class Board:
     def mean_reward(self, role: Role, kind: Kind) -> float | None:
         """Mean reward of a role and kind in the window."""
         if role is Role.PROPOSER:
-            rewards = [j.reward for r in self.recent if r.kind is kind for j in r.judged]
+            rewards = [j.reward for r in self.recent if r.kind is kind for j in r.scored]
         else:
             rewards = [
                 rollout.reward
@@ -88,8 +88,8 @@ class Board:
 
     def valid_share(self, kind: Kind) -> float | None:
         """Share of proposals that became tasks in the window."""
-        judged = [j for r in self.recent if r.kind is kind for j in r.judged]
-        return sum(j.attempts is not None for j in judged) / len(judged) if judged else None
+        scored = [j for r in self.recent if r.kind is kind for j in r.scored]
+        return sum(j.attempts is not None for j in scored) / len(scored) if scored else None
 
     def fates(self) -> Counter[str]:
         """What became of the proposals in the window."""
@@ -106,7 +106,7 @@ def round_row(report: RoundReport) -> dict[str, object]:
     """A committed round as a row of metrics/engine.jsonl."""
     attempts = [j.attempts for j in report.judged if j.attempts]
     rollouts = [rollout for a in attempts for rollout in a.rollouts]
-    rewards = [j.reward for j in report.judged]
+    rewards = [j.reward for j in report.scored]
     return {
         "event": "round",
         "time": time.time(),

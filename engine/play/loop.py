@@ -43,6 +43,11 @@ class RoundReport:
     seconds: float
     judged: Sequence[Judged]
 
+    @property
+    def scored(self) -> list[Judged]:
+        """Those that have a reward: a lost verdict is our failure and counts in no mean."""
+        return [each for each in self.judged if each.fate != LOST]
+
 
 @dataclass(slots=True, kw_only=True)
 class Player:
@@ -59,6 +64,8 @@ class Player:
     """Groups before this number are in the newest published version."""
     on_round: Callable[[RoundReport], None]
     _running: int = field(default=0, init=False)
+    _round_size: int = field(init=False)
+    """Rollouts of a round, as the last one was: what a running round is taken to add."""
     _next_round: int = field(init=False)
     _novelty: Novelty = field(init=False)
     _kinds: KindScheduler = field(init=False)
@@ -66,6 +73,7 @@ class Player:
     def __post_init__(self) -> None:
         config = self.config
         self._next_round = self.store.next_round()
+        self._round_size = config.proposals
         self._novelty = Novelty(self.store, config.novelty_by_shape)
         self._kinds = KindScheduler(
             {
@@ -90,7 +98,7 @@ class Player:
     def _may_start(self) -> bool:
         return self._running < self.config.rounds_in_flight and has_credit(
             unconsumed=self.store.num_rollouts_from(self.consumed_seq()),
-            running=self._running * self.config.proposals,
+            running=self._running * self._round_size,
             batch_samples=self.batch_samples,
             staleness=self.config.staleness,
         )
@@ -102,18 +110,16 @@ class Player:
             judged = await play_proposals(self.policy, self.sandbox, self._novelty, request)
         finally:
             self._running -= 1
-        scored = [each for each in judged if each.fate != LOST]
-        self._commit(number, request, scored)
-        self.outbox.pump()
-        self.on_round(
-            RoundReport(
-                number=number,
-                kind=kind,
-                version=self.policy.version,
-                seconds=time.monotonic() - started,
-                judged=judged,
-            )
+        report = RoundReport(
+            number=number,
+            kind=kind,
+            version=self.policy.version,
+            seconds=time.monotonic() - started,
+            judged=judged,
         )
+        self._commit(number, request, report.scored)
+        self.outbox.pump()
+        self.on_round(report)
 
     def _request(self, number: int, kind: Kind) -> ProposeRequest:
         config = self.config
@@ -182,6 +188,7 @@ class Player:
             )
             for attempts in admitted
         ]
+        self._round_size = sum(group.num_rollouts for group in groups)
         self.store.commit_round(
             number,
             tasks=[attempts.task for attempts in admitted],
