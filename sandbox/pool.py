@@ -87,7 +87,7 @@ class Sandbox:
             for index, seed in enumerate(seeds)
         ]
         try:
-            await asyncio.gather(*(worker.start() for worker in self._workers))
+            await self._start()
             self._check_layers()
         except BaseException:
             await self.aclose()
@@ -163,6 +163,13 @@ class Sandbox:
             task_modules=self._task_modules,
             namespaces=self._jail != "filter-only",
         )
+
+    async def _start(self) -> None:
+        """All zygotes at once; the first failure is raised when none is starting any more."""
+        starts = (worker.start() for worker in self._workers)
+        for result in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     def _layer(self, name: str) -> tuple[bool, str]:
         states = [worker.layers.get(name, (False, "not started")) for worker in self._workers]

@@ -11,20 +11,18 @@ zygote that stays silent after that is killed, and the call is lost.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.guest.zygote import ENDED, STARTED
 from sandbox.jail import launch
 from sandbox.judge import End
+from sandbox.running import RunningGuest
 
 logger = logging.getLogger(__name__)
 _START_S = 60.0
@@ -34,23 +32,6 @@ _CHUNK = 1 << 16
 
 class WorkerLostError(SandboxError):
     """The zygote vanished with the call; nothing is known of the guest."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Guest:
-    """The guest that runs now."""
-
-    call: socket.socket
-    unsent: memoryview
-    max_frame: int
-    ended: asyncio.Future[tuple[End, float]]
-    """The end and the guest's peak resident kilobytes."""
-    frame: bytearray = field(default_factory=bytearray)
-    pidfd: int = -1
-    timer: asyncio.TimerHandle | None = None
-    deadline_passed: bool = False
-    overflowed: bool = False
-    is_doomed: bool = False
 
 
 class Worker:
@@ -67,7 +48,7 @@ class Worker:
         self._boot, self._uid, self._on_free = boot, uid, on_free
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._guest: _Guest | None = None
+        self._guest: RunningGuest | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -118,16 +99,12 @@ class Worker:
         assert self._guest is None
         loop = asyncio.get_running_loop()
         ours = self._open_call()
-        guest = _Guest(
-            call=ours,
-            unsent=memoryview(len(job).to_bytes(4, "big") + job),
-            max_frame=max_frame,
-            ended=loop.create_future(),
-        )
+        guest = RunningGuest(ours, job=job, max_frame=max_frame, ended=loop.create_future())
         self._guest = guest
         guest.timer = loop.call_later(wall_s, self._on_deadline, guest)
-        loop.add_reader(ours.fileno(), self._on_claim, guest)
-        self._send_job(guest)
+        loop.add_reader(guest.fileno(), self._on_claim, guest)
+        if not guest.push():
+            loop.add_writer(guest.fileno(), self._on_writable, guest)
         try:
             return await guest.ended
         except asyncio.CancelledError:
@@ -172,18 +149,20 @@ class Worker:
     # -- the loop calls these ------------------------------------------------------------------
 
     def _on_control(self) -> None:
-        assert self._control is not None
-        try:
-            data, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
-        except BlockingIOError:
-            return
-        except OSError:
-            data, descriptors = b"", []
+        """Take every message there is: a loop that was late must see the end before the clock."""
+        while self._control is not None:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, descriptors = b"", []
+            self._on_message(data, descriptors)
+
+    def _on_message(self, data: bytes, descriptors: list[int]) -> None:
         guest = self._guest
         if data == STARTED and guest is not None and len(descriptors) == 1:
-            guest.pidfd = descriptors[0]
-            if guest.is_doomed:
-                self._kill(guest)
+            guest.adopt(descriptors[0])
         elif len(data) == ENDED.size and guest is not None:
             self._finish(guest, data)
         else:
@@ -191,48 +170,28 @@ class Worker:
                 os.close(descriptor)
             self._die()
 
-    def _on_claim(self, guest: _Guest) -> None:
+    def _on_claim(self, guest: RunningGuest) -> None:
         """Take what is there; a frame over the cap ends the guest, an end of file ends nothing."""
-        try:
-            chunk = guest.call.recv(_CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            chunk = b""
-        if not chunk:
-            asyncio.get_running_loop().remove_reader(guest.call.fileno())
-            return
-        guest.frame += chunk
-        if len(guest.frame) > guest.max_frame:
-            guest.overflowed = True
-            asyncio.get_running_loop().remove_reader(guest.call.fileno())
+        if not guest.pull():
+            asyncio.get_running_loop().remove_reader(guest.fileno())
+            if guest.has_overflowed:
+                self._kill(guest)
+
+    def _on_writable(self, guest: RunningGuest) -> None:
+        if guest.push():
+            asyncio.get_running_loop().remove_writer(guest.fileno())
+
+    def _on_deadline(self, guest: RunningGuest) -> None:
+        self._on_control()  # a loop that was busy elsewhere finds an end that came in time
+        if self._guest is guest:
+            guest.deadline_passed = True
             self._kill(guest)
-
-    def _send_job(self, guest: _Guest) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            guest.unsent = guest.unsent[guest.call.send(guest.unsent) :]
-        except BlockingIOError:
-            pass
-        except OSError:  # it died before it read its job: the report will say how
-            guest.unsent = memoryview(b"")
-        if guest.unsent:
-            loop.add_writer(guest.call.fileno(), self._send_job, guest)
-        else:
-            loop.remove_writer(guest.call.fileno())
-
-    def _on_deadline(self, guest: _Guest) -> None:
-        guest.deadline_passed = True
-        self._kill(guest)
 
     # -- endings ---------------------------------------------------------------------------------
 
-    def _kill(self, guest: _Guest) -> None:
-        """SIGKILL now, or as soon as the zygote has handed over the pidfd."""
-        guest.is_doomed = True
-        if guest.pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(guest.pidfd, signal.SIGKILL)
+    def _kill(self, guest: RunningGuest) -> None:
+        """Kill it, and hold the zygote to reporting that."""
+        guest.kill()
         if guest.timer is not None:
             guest.timer.cancel()
         guest.timer = asyncio.get_running_loop().call_later(_GRACE_S, self._on_silence)
@@ -241,42 +200,20 @@ class Worker:
         logger.error("zygote %d did not report the end of its guest: restarting it", self.pid)
         self._die()
 
-    def _finish(self, guest: _Guest, report: bytes) -> None:
+    def _finish(self, guest: RunningGuest, report: bytes) -> None:
         _, status, cpu_s, max_rss_kb = ENDED.unpack(report)
-        self._drain(guest)
+        guest.drain()
         self._release(guest)
-        end = End(
-            status=status,
-            cpu_s=cpu_s,
-            frame=bytes(guest.frame),
-            deadline_passed=guest.deadline_passed,
-            overflowed=guest.overflowed,
-        )
+        end = guest.end(status=status, cpu_s=cpu_s)
         if not guest.ended.done():
             guest.ended.set_result((end, max_rss_kb))
         self._on_free(self)
 
-    def _drain(self, guest: _Guest) -> None:
-        """What the dead guest had written and the loop has not read yet."""
-        while not guest.overflowed:
-            try:
-                chunk = guest.call.recv(_CHUNK)
-            except OSError:
-                return
-            if not chunk:
-                return
-            guest.frame += chunk
-            guest.overflowed = len(guest.frame) > guest.max_frame
-
-    def _release(self, guest: _Guest) -> None:
+    def _release(self, guest: RunningGuest) -> None:
         loop = asyncio.get_running_loop()
-        loop.remove_reader(guest.call.fileno())
-        loop.remove_writer(guest.call.fileno())
-        guest.call.close()
-        if guest.pidfd >= 0:
-            os.close(guest.pidfd)
-        if guest.timer is not None:
-            guest.timer.cancel()
+        loop.remove_reader(guest.fileno())
+        loop.remove_writer(guest.fileno())
+        guest.close()
         self._guest = None
 
     def _die(self) -> None:
@@ -288,16 +225,11 @@ class Worker:
         self._control, self.pid = None, 0
         if guest is None:
             return
-        self._kill_lost(guest)
+        guest.kill()
         self._release(guest)
         if not guest.ended.done():
             guest.ended.set_exception(WorkerLostError("the zygote vanished"))
         self._on_free(self)
-
-    def _kill_lost(self, guest: _Guest) -> None:
-        if guest.pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(guest.pidfd, signal.SIGKILL)
 
     def _bury(self, control: socket.socket, *, wait: bool = True) -> str:
         """Close the control socket, which ends the zygote; returns what it said on stderr."""
@@ -306,6 +238,9 @@ class Worker:
         if not wait:
             return ""
         self._process.kill()
-        _, errors = self._process.communicate()
+        try:
+            _, errors = self._process.communicate(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            errors = b""
         self._process = None
         return errors.decode("utf-8", "replace").strip()[-500:] or "it said nothing"
