@@ -2,11 +2,12 @@
 
 import pytest
 
-from engine.play.judge import Gates, Rejected, admit, judge
+from engine.play.judge import LOST, Gates, Rejected, admit, judge
 from engine.play.reward import Judgement
 from engine.prompts import Proposal
 from engine.tasks.task import Task
 from engine.wire.messages import Kind
+from sandbox import Outcome, Sandbox, Verdict
 
 GATES = Gates(reject_trivial=True, max_value_chars=200, max_program_chars=2000)
 
@@ -190,3 +191,35 @@ async def test_an_induction_answer_is_right_if_it_gives_all_hidden_golds(
     )
     assert [example.args for example in task.hidden] == ["3", "4"]
     assert await judge(sandbox, task, answer) is judgement
+
+
+# -- our own failures
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_a_lost_call_is_a_lost_verdict_whatever_was_answered(make_task, monkeypatch, kind):
+    async def lost(self, call, **_more):
+        return Outcome(verdict=Verdict.LOST)
+
+    monkeypatch.setattr(Sandbox, "run", lost)
+    task = make_task(kind, "def f(x):\n    return [x]", *[(str(i), [i]) for i in range(4)])
+    for answer in ("1", "[0]", "def f(x):\n    return [x]", "9 ** 9"):
+        assert await judge(Sandbox(), task, answer) is Judgement.LOST
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+async def test_a_proposal_that_is_lost_at_any_step_is_lost(sandbox, monkeypatch, step):
+    whole = Sandbox._run
+    num_calls = 0
+
+    async def lost_at_a_step(self, call, **more):
+        nonlocal num_calls
+        num_calls += 1
+        if num_calls == step + 1:
+            return Outcome(verdict=Verdict.LOST)
+        return await whole(self, call, **more)
+
+    monkeypatch.setattr(Sandbox, "_run", lost_at_a_step)
+    found = await admitted(sandbox, "def f(x):\n    return x + 1", "1")
+    assert isinstance(found, Rejected)
+    assert found.fate == LOST
