@@ -5,6 +5,7 @@ A recipe is such a file that ships with the package; the command line overrides 
 `run.json`, where the trainer checks it.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,8 +20,14 @@ Table = dict[str, object]
 PER_INVOCATION = frozenset({"minutes", "steps"})
 """Keys of [engine] that may change when a run is resumed; the others belong to the run."""
 
+_COUNTS = (
+    "minutes", "steps", "deduction", "abduction", "induction", "references", "solver_shots",
+    "staleness", "probe_samples",
+)  # fmt: skip
+"""Keys of [engine] that may be 0 but not less."""
 
-class ConfigError(Exception):
+
+class ConfigError(ValueError):
     """A wrong setting: the message says what was expected, what was seen and what to do."""
 
 
@@ -50,7 +57,9 @@ class EngineConfig:
     solver_rollouts: int = 8
     """Attempts per admitted task: they measure its learnability and train the solver."""
     references: int = 3
-    """Tasks shown to the proposer (one program for induction)."""
+    """Tasks shown to the proposer."""
+    anchors: int = 0
+    """How many of the references are seeds: keeps a small model's proposals from drifting."""
     solver_shots: int = 2
     """Solved seed tasks at the head of the solver's prompt."""
     num_inputs: int = 4
@@ -87,15 +96,20 @@ class EngineConfig:
     """Proposals per temperature; 0 = no probe."""
 
     def __post_init__(self) -> None:
-        for name in ("proposals", "solver_rollouts", "num_inputs", "max_batch", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"engine.{name} must be 1 or more, got {getattr(self, name)}")
+        for name in ("proposals", "solver_rollouts", "max_batch", "threads"):
+            _expect_at_least(f"engine.{name}", getattr(self, name), 1)
+        for name in _COUNTS:
+            _expect_at_least(f"engine.{name}", getattr(self, name), 0)
         if self.temperature <= 0:
-            raise ValueError(f"engine.temperature must be above 0, got {self.temperature}; try 1.0")
+            raise ConfigError(
+                f"engine.temperature must be above 0, got {self.temperature}; try 1.0"
+            )
         if self.num_inputs < 2:
-            raise ValueError("engine.num_inputs must be 2 or more: one shown, one hidden")
+            raise ConfigError(
+                f"engine.num_inputs must be 2 or more (one shown, one hidden), got {self.num_inputs}"
+            )
         if self.deduction + self.abduction + self.induction < 1:
-            raise ValueError("one of engine.deduction, .abduction, .induction must be above 0")
+            raise ConfigError("one of engine.deduction, .abduction, .induction must be above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +124,12 @@ class SandboxConfig:
     """Memory a guest may add to its zygote's."""
     jail: Literal["auto", "namespaces", "filter-only"] = "auto"
     """`auto`: the strongest this host gives; the others insist on one (see `sandbox doctor`)."""
+
+    def __post_init__(self) -> None:
+        _expect_at_least("sandbox.workers", self.workers, 1)
+        _expect_at_least("sandbox.memory_mb", self.memory_mb, 1)
+        if not 0 < self.wall_s < math.inf:
+            raise ConfigError(f"sandbox.wall_s must be above 0, got {self.wall_s}; try 2.0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +178,11 @@ def read_recipe(name: str) -> dict[str, Table]:
             f"expected a recipe ({', '.join(recipe_names())}) or a .toml file, got {name!r}"
         )
     return tomllib.loads(resources.files("engine.recipes").joinpath(f"{name}.toml").read_text())
+
+
+def _expect_at_least(key: str, value: float, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{key} must be {least} or more, got {value}")
 
 
 def _read_tables(path: Path) -> dict[str, Table]:

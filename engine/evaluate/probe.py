@@ -2,7 +2,8 @@
 
 The same prompts (references drawn once, with a fixed seed, from the run's seed tasks) are given to
 any version. A proposal counts as `new` when it is certified, not trivial, not a seed and not a
-repetition inside the probe. Since training lowers entropy and so does a lower temperature, versions
+repetition inside the probe; the run's own rule says what a repetition is (`novelty_by_shape` erases
+constants, so that one template with other numbers is one proposal). Since training lowers entropy and so does a lower temperature, versions
 are compared at each one's *own best* temperature: a gain that survives is more than sharpening.
 Best-of-several flatters both sides alike.
 """
@@ -21,7 +22,7 @@ from engine.play.loop import gates_of
 from engine.policy.protocol import Policy, SamplingParams
 from engine.prompts import Malformed, Rendered, parse_proposal, propose
 from engine.tasks.store import TaskStore
-from engine.tasks.task import Origin
+from engine.tasks.task import Origin, Task
 from engine.wire.messages import Finish, Kind
 from sandbox import Sandbox
 
@@ -85,7 +86,7 @@ async def _probe_at(
             group.create_task(_sample(policy, sandbox, config, temperature, index, *prompt, each))
             for index, prompt in enumerate(prompts)
         ]
-    seen = {task.normal_form for kind in Kind for task in store.tasks(kind, Origin.SEED)}
+    seen = {form_of(task, config) for kind in KINDS for task in store.tasks(kind, Origin.SEED)}
     fates: Counter[str] = Counter()
     for form, fate in (pair for task in tasks for pair in task.result()):
         fates["repeated" if form in seen else fate] += 1
@@ -115,7 +116,7 @@ async def _sample(
     prompt: Rendered,
     n: int,
 ) -> list[tuple[str, str]]:
-    """(normal form or "", fate) of n proposals."""
+    """(form or "", fate) of n proposals."""
     params = SamplingParams(
         n=n,
         temperature=temperature,
@@ -134,5 +135,12 @@ async def _sample(
             found.append(("", proposal.reason))
             continue
         task = await admit(sandbox, kind, proposal, gates=gates_of(config))
-        found.append(("", task.fate) if isinstance(task, Rejected) else (task.normal_form, "new"))
+        found.append(
+            ("", task.fate) if isinstance(task, Rejected) else (form_of(task, config), "new")
+        )
     return found
+
+
+def form_of(task: Task, config: EngineConfig) -> str:
+    """What two equal proposals have in common, under the run's own rule of novelty."""
+    return task.shape if config.novelty_by_shape else task.normal_form

@@ -152,10 +152,16 @@ class Player:
         )
 
     def _references(self, kind: Kind, dice: random.Random) -> tuple[list[Task], str]:
-        """References drawn uniformly without replacement; for induction also the program."""
-        available = self.store.num_tasks(kind)
-        num = min(self.config.references, available)
-        picks = dice.sample(range(available), num)
+        """References: anchors among the seeds, the rest uniform over all tasks; never one twice.
+
+        For induction also the program that inputs are invented for.
+        """
+        seeds, total = self.store.num_tasks(kind, Origin.SEED), self.store.num_tasks(kind)
+        num_anchors = min(self.config.anchors, self.config.references, seeds)
+        anchors = dice.sample(range(seeds), num_anchors)  # seeds are the oldest tasks
+        others = [index for index in range(total) if index not in anchors]
+        num_others = min(self.config.references - num_anchors, len(others))
+        picks = [*dice.sample(others, num_others), *anchors]
         references = [self.store.task_at([kind], index) for index in picks]
         if kind is not Kind.INDUCTION:
             return references, ""
