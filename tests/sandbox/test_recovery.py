@@ -118,13 +118,18 @@ async def test_a_timeout_does_not_hold_up_the_others():
         slow.cancel()
 
 
-async def test_a_host_that_was_busy_does_not_take_its_own_delay_for_a_timeout():
-    async with Sandbox(workers=1, limits=Limits(wall_s=0.5)) as sandbox:
-        call = asyncio.create_task(sandbox.run(QUICK))
-        await asyncio.sleep(0)
-        assert sandbox.status().num_idle == 1
-        time.sleep(1.0)  # noqa: ASYNC251 - the loop is blocked on purpose
-        assert (await call).is_ok
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_host_that_was_busy_does_not_take_its_own_delay_for_a_timeout(new_loop):
+    async def main() -> None:
+        async with Sandbox(workers=1, limits=Limits(wall_s=0.5)) as sandbox:
+            call = asyncio.create_task(sandbox.run(QUICK))
+            await asyncio.sleep(0)
+            assert sandbox.status().num_idle == 1
+            time.sleep(1.0)  # noqa: ASYNC251 - the loop is blocked on purpose
+            assert (await call).is_ok
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
 
 
 async def test_calls_are_served_in_the_order_they_came():
