@@ -23,6 +23,12 @@ def open_writer(path, **options):
     return RingWriter.open(path, **{"capacity": CAPACITY, "run_id": RUN_ID, **options})
 
 
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch):
+    """Damage does not heal: thousands of readers need not give it a hundred yields each."""
+    monkeypatch.setattr("engine.wire.ring.reader._REREADS", 2)
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
     """A ring file whose records wrap around its end; the first ones are consumed."""
