@@ -11,8 +11,8 @@ app = cyclopts.App(name="engine.tiny", help="Train the model that is shipped wit
 
 
 @app.default
-def main(*, out: Path, steps: int = 3000, seed: int = 0, threads: int = 2) -> None:
-    """Train for `steps` steps and write the model to `out`."""
+def main(*, out: Path, steps: int = 1300, seed: int = 0, threads: int = 1) -> None:
+    """Train for `steps` steps and write the model to `out`; the defaults made `weights/`."""
     if any(out.glob("*")):
         sys.exit(f"{out} is not empty: name a new directory, or remove it")
     from engine.tiny.training import Training, train
