@@ -60,6 +60,8 @@ def serve(
     from engine.service import serve as serve_run
     from engine.wire import RunDir
 
+    table = {**read_recipe(recipe).get("trainer", {}), **_typed(trainer or {})}
+    config = RunConfig(engine=engine, sandbox=sandbox, trainer=table)
     directory = RunDir(run).create()
     logging.basicConfig(
         filename=directory.engine_log,
@@ -67,8 +69,6 @@ def serve(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     model = resolve_model(engine.model, cache=cache).resolve()
-    table = {**read_recipe(recipe).get("trainer", {}), **_typed(trainer or {})}
-    config = RunConfig(engine=engine, sandbox=sandbox, trainer=table)
     code = uvloop.run(serve_run(directory, config, model=model, with_trainer=with_trainer))
     if code == 0:
         print(f"report: {directory.report}\ncheckpoint: {_newest(directory.checkpoints)}")

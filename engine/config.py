@@ -106,7 +106,8 @@ class EngineConfig:
             )
         if self.num_inputs < 2:
             raise ConfigError(
-                f"engine.num_inputs must be 2 or more (one shown, one hidden), got {self.num_inputs}"
+                f"engine.num_inputs must be 2 or more, one shown and one hidden, got "
+                f"{self.num_inputs}"
             )
         if self.deduction + self.abduction + self.induction < 1:
             raise ConfigError("one of engine.deduction, .abduction, .induction must be above 0")
@@ -139,6 +140,9 @@ class RunConfig:
     engine: EngineConfig
     sandbox: SandboxConfig
     trainer: Mapping[str, object]
+
+    def __post_init__(self) -> None:
+        _ = self.batch_samples  # the one key that the engine needs: say so before a run is founded
 
     @property
     def batch_samples(self) -> int:

@@ -32,7 +32,7 @@ def evaluations_path(run: RunDir) -> Path:
 
 
 def write_report(run: RunDir) -> Path:
-    """Write report.html of a run; returns its path. Raises EngineError without jinja2."""
+    """Write report.html of a run; returns its path. Raises EngineError without jinja2 or a run."""
     try:
         from jinja2 import Environment
     except ImportError:
@@ -46,7 +46,12 @@ def write_report(run: RunDir) -> Path:
 
 
 def _facts(run: RunDir) -> dict[str, object]:
-    founded = run.read_run()
+    try:
+        founded = run.read_run()
+    except FileNotFoundError:
+        raise EngineError(
+            f"expected a run at {run.path}, found no {run.run_json.name} there; see --run"
+        ) from None
     config = founded.config
     engine = config["engine"]
     assert isinstance(engine, Mapping)
