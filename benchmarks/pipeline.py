@@ -7,6 +7,7 @@ are over optimizer steps.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -64,7 +65,7 @@ def _playing(engine: Sequence[Row]) -> tuple[float, float, float]:
     """Seconds, tokens and sandbox calls between successive totals of the phase `playing`."""
     totals = [row for row in engine if row.get("event") == "totals"]
     seconds = tokens = calls = 0.0
-    for before, after in zip(totals, totals[1:], strict=False):
+    for before, after in itertools.pairwise(totals):
         if before["phase"] == after["phase"] == "playing":
             seconds += _number(after, "time") - _number(before, "time")
             tokens += _number(after, "policy/tokens") - _number(before, "policy/tokens")

@@ -3,9 +3,11 @@
 The same prompts (references drawn once, with a fixed seed, from the run's seed tasks) are given to
 any version. A proposal counts as `new` when it is certified, not trivial, not a seed and not a
 repetition inside the probe; the run's own rule says what a repetition is (`novelty_by_shape` erases
-constants, so that one template with other numbers is one proposal). Since training lowers entropy and so does a lower temperature, versions
-are compared at each one's *own best* temperature: a gain that survives is more than sharpening.
-Best-of-several flatters both sides alike.
+constants, so that one template with other numbers is one proposal).
+
+Since training lowers entropy and so does a lower temperature, versions are compared at each one's
+*own best* temperature: a gain that survives is more than sharpening. Best-of-several flatters both
+sides alike.
 """
 
 import asyncio
