@@ -59,8 +59,9 @@ def _orphans(
     groups: Sequence[tuple[int, str, str, str, int]], proposed: Sequence[str]
 ) -> Iterator[str]:
     solved = Counter(task for _, role, _, task, _ in groups if role == Role.SOLVER)
+    known = set(proposed)
     for task, count in solved.items():
-        if task not in set(proposed):
+        if task not in known:
             yield f"a solver's group names task {task}, which was never admitted"
         if count > 1:
             yield f"task {task} has {count} solver's groups, expected one"

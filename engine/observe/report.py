@@ -110,8 +110,10 @@ def _verdict(evaluations: Sequence[Row]) -> str:
     if found is None:
         return text + "; a ratio has no interval where a count is zero."
     quotient, (low, high) = found
-    certain = "the interval excludes 1" if low > 1 else "the interval includes 1: no clear change"
-    return f"{text}: x {quotient:.2f}, 95 % interval {low:.2f} to {high:.2f}; {certain}."
+    said = f"{text}: x {quotient:.2f}, 95 % interval {low:.2f} to {high:.2f}"
+    if low <= 1 <= high:
+        return f"{said}; the interval includes 1: no clear change."
+    return f"{said}; the interval excludes 1: a clear {'gain' if low > 1 else 'loss'}."
 
 
 def _probe_rows(evaluations: Sequence[Row]) -> list[dict[str, object]]:
