@@ -1,228 +1,28 @@
-"""`engine serve`: one invocation of self-play, from start-up to report.
+"""`engine serve`: opens everything a session needs, and closes it in reverse order.
 
-    startup    lock the run, resolve the model, start the sandbox, load the policy, open the ring
-    session    seeds -> measure before -> play until the budget is spent or the goal is reached
-               -> close the ring, wait for the trainer -> measure after -> report
-    shutdown   everything in reverse order; what was committed is on disk at every moment
-
-Beside the session run, as children of one task group: the follower of published weights, the
-display, the observer, and with `--with-trainer` the trainer's supervisor. Every one of them polls
-or waits with a bound. A signal cancels the session; rounds under way were never committed and
-leave no trace, and the same command goes on from there.
+Beside the session run, as children of one task group: the display, the observer, and with
+`--with-trainer` the trainer's supervisor; each polls or waits with a bound. A signal cancels the
+session, lets the trainer write its checkpoint, and ends the rest.
 """
 
 import asyncio
 import contextlib
-import itertools
-import logging
 import signal
-import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.child import TrainerChild
 from engine.config import EngineConfig, RunConfig
-from engine.errors import EngineError
-from engine.evaluate.held_out import certified_tasks, take_exam
-from engine.evaluate.probe import probe
 from engine.observe import live
-from engine.observe.board import Board, round_row
-from engine.observe.report import evaluations_path, write_report
-from engine.play.loop import Player, RoundReport
-from engine.play.outbox import Outbox
+from engine.observe.board import Board
 from engine.policy.protocol import Policy
-from engine.tasks.seeds import held_out_programs, seed_programs
+from engine.session import Session
 from engine.tasks.store import TaskStore
-from engine.tasks.task import Task
-from engine.versions import VersionFollower
-from engine.wire import (
-    Liveness,
-    Manifest,
-    RingState,
-    RingWriter,
-    RunDir,
-    append_jsonl,
-    read_jsonl,
-)
+from engine.wire import RingWriter, RunDir
 from sandbox import Limits, Sandbox
 
 RING_CAPACITY = 1 << 26
-OBSERVE_S = 1.0
-TOTALS_EVERY = 10
-"""Observations between two rows of running totals."""
-DRAIN_RESERVE_S = 45.0
-"""Time kept for the trainer's last step before the closing measurement."""
-NO_TRAINER_AFTER_S = 20.0
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, kw_only=True)
-class Session:
-    """The parts of one invocation, wired together."""
-
-    run: RunDir
-    config: EngineConfig
-    batch_samples: int
-    policy: Policy
-    sandbox: Sandbox
-    store: TaskStore
-    ring: RingWriter
-    board: Board
-    child: TrainerChild | None
-    follower: VersionFollower = field(init=False)
-    exam: list[Task] = field(default_factory=list, init=False)
-    _first_step: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self.follower = VersionFollower(
-            root=self.run.weights, policy=self.policy, on_version=self._on_version
-        )
-
-    async def play(self) -> None:
-        """Seeds, measurement, self-play, measurement, report."""
-        await self._plant_seeds()
-        if not self._evaluations():
-            await self._measure()
-        await self.follower.update()
-        self._first_step = self.follower.newest.step if self.follower.newest else 0
-        self.board.goal = f"of {self._first_step + self.config.steps}" if self.config.steps else ""
-        async with _background(self.follower.follow()):
-            self.board.phase = "playing"
-            player = Player(
-                config=self.config,
-                policy=self.policy,
-                sandbox=self.sandbox,
-                store=self.store,
-                outbox=Outbox(self.store, self.ring),
-                batch_samples=self.batch_samples,
-                consumed_seq=lambda: self.follower.consumed_seq,
-                on_round=self._on_round,
-            )
-            await player.play(self._is_enough)
-            await self._drain(player)
-        await self.follower.update()
-        await self._measure()
-        self.board.phase = "writing the report"
-        write_report(self.run)
-        self.board.phase = "done"
-
-    async def observe(self) -> None:
-        """Keep the board, the heartbeat and the totals current until cancelled."""
-        for second in itertools.count():
-            status = self.sandbox.status()
-            self.ring.heartbeat()
-            self.board.tokens.update(self.policy.num_tokens)
-            self.board.calls.update(status.num_calls)
-            if second % TOTALS_EVERY == 0:
-                append_jsonl(
-                    self.run.engine_metrics,
-                    {
-                        "event": "totals",
-                        "time": time.time(),
-                        "phase": self.board.phase,
-                        "policy/tokens": self.policy.num_tokens,
-                        "sandbox/calls": status.num_calls,
-                        "sandbox/busy_s": round(status.busy_s, 3),
-                        "sandbox/verdicts": dict(status.verdicts),
-                    },
-                )
-            self.board.tasks = self.store.num_tasks()
-            self.board.unconsumed = self.store.num_rollouts_from(self.follower.consumed_seq)
-            rows = read_jsonl(self.run.trainer_metrics)
-            self.board.trainer_row = dict(rows[-1]) if rows else {}
-            if self.child is None:
-                self.board.trainer = self._trainer_state()
-            await asyncio.sleep(OBSERVE_S)
-
-    # -- parts of the session
-
-    async def _plant_seeds(self) -> None:
-        self.board.phase = "certifying seeds"
-        num_inputs = self.config.num_inputs
-        programs = seed_programs(self.config.seeds)
-        tasks = await certified_tasks(self.sandbox, programs, num_inputs=num_inputs)
-        self.store.add_seeds(tasks)
-        self.exam = await certified_tasks(self.sandbox, held_out_programs(), num_inputs=num_inputs)
-
-    async def _measure(self) -> None:
-        """Probe and exam of the version at hand, appended to evaluations.jsonl."""
-        started = time.monotonic()
-        self.board.phase = "held-out exam"
-        exam = await take_exam(self.policy, self.sandbox, self.store, self.config, self.exam)
-        results = []
-        if self.config.probe_samples:
-            results = await probe(
-                self.policy, self.sandbox, self.store, self.config, self._set_phase
-            )
-        append_jsonl(
-            evaluations_path(self.run),
-            {
-                "time": time.time(),
-                "version": self.policy.version,
-                "seconds": time.monotonic() - started,
-                "probe": [asdict(result) for result in results],
-                "exam": [asdict(result) for result in exam],
-            },
-        )
-
-    def _is_enough(self) -> bool:
-        newest = self.follower.newest
-        if self.config.steps and newest and newest.step >= self._first_step + self.config.steps:
-            return True
-        if not self.config.minutes:
-            return False
-        closing = DRAIN_RESERVE_S + max(
-            (float(str(row["seconds"])) for row in self._evaluations()), default=0.0
-        )
-        spent = time.monotonic() - self.board.started
-        return spent > self.config.minutes * 60 - 1.1 * closing
-
-    async def _drain(self, player: Player) -> None:
-        """Close the ring and wait until the trainer has ended or is not there."""
-        self.board.phase = "waiting for the trainer's last step"
-        while not player.outbox.pump():
-            self._check_trainer()
-            await asyncio.sleep(0.05)
-        self.ring.set_state(RingState.CLOSED, "the budget of this invocation is spent")
-        while self._is_trainer_running():  # noqa: ASYNC110  # another process: there is no event
-            await asyncio.sleep(0.2)
-
-    def _is_trainer_running(self) -> bool:
-        if self.child is not None:
-            return not self.child.is_done
-        return self.ring.reader_alive() in (Liveness.ALIVE, Liveness.HUNG)
-
-    def _check_trainer(self) -> None:
-        if not self._is_trainer_running():
-            raise EngineError(
-                "the queue is full and no trainer reads it; start "
-                f"`trainer run --run {self.run.path}` and run this command again"
-            )
-
-    def _trainer_state(self) -> str:
-        state = self.ring.reader_alive()
-        if state is Liveness.ALIVE:
-            return "running"
-        waited = time.monotonic() - self.board.started > NO_TRAINER_AFTER_S
-        advice = f"; start `trainer run --run {self.run.path}`" if waited else ""
-        return f"{state.value}{advice}"
-
-    # -- what others tell
-
-    def _set_phase(self, phase: str) -> None:
-        self.board.phase = phase
-
-    def _on_version(self, manifest: Manifest) -> None:
-        self.board.version = manifest.step
-
-    def _on_round(self, report: RoundReport) -> None:
-        self.board.add_round(report)
-        append_jsonl(self.run.engine_metrics, round_row(report))
-
-    def _evaluations(self) -> list[dict[str, object]]:
-        return [dict(row) for row in read_jsonl(evaluations_path(self.run))]
+"""Bytes; a batch is well below one of them, and checkpoints are several batches apart."""
 
 
 async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bool) -> int:
@@ -277,16 +77,6 @@ async def _until_signal(session: Session) -> int:
             for task in beside:
                 task.cancel()
     return 128 + received[0] if received else 0
-
-
-@contextlib.asynccontextmanager
-async def _background(coroutine: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(coroutine)
-        try:
-            yield
-        finally:
-            task.cancel()
 
 
 @contextlib.contextmanager
