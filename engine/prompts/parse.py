@@ -123,10 +123,10 @@ def _parse_description(completion: str, *, lead: str, num_inputs: int) -> Propos
     if not message:
         return Malformed("no_message")
     calls = [line.strip() for line in rest.splitlines() if line.strip()]
-    args = [c[2:-1].strip() for c in calls if c.startswith("f(") and c.endswith(")")]
-    if len(args) != len(calls):
+    args = [_before_closing(call[2:], ")") if call.startswith("f(") else None for call in calls]
+    distinct = tuple(dict.fromkeys(each for each in args if each is not None))
+    if None in args:
         return Malformed("open_call")
-    distinct = tuple(dict.fromkeys(args))
     if len(distinct) < num_inputs:
         return Malformed("few_inputs")
     if leaks(message, program):

@@ -264,6 +264,7 @@ def test_what_has_not_the_shape_of_a_proposal_says_why(completion, reason):
         (" adds\nf(1)\nf(1)", "few_inputs"),
         (" adds\nf(1)\ng(2)", "open_call"),
         (" adds\nf(1)\nf(2", "open_call"),
+        (" adds\nf(1)\nf(2 # gives 3)", "open_call"),
         (" return x + 1\nf(1)\nf(2)", "leak"),
     ],
 )
@@ -308,6 +309,13 @@ def test_the_word_assistant_in_a_program_changes_nothing():
     assert proposed(block.removeprefix("def f(")) == Proposal(
         program=task.program, args=("'Assistant:'",)
     )
+
+
+def test_a_comment_beside_a_described_call_is_no_part_of_the_task():
+    found = parse_proposal(
+        Kind.INDUCTION, " adds\nf(1)  # gives (2)\nf('#')\n", lead="def f(x):\n#", num_inputs=2
+    )
+    assert found == Proposal(program="def f(x):", args=("1", "'#'"), message="adds")
 
 
 # -- leaks
