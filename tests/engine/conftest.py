@@ -1,12 +1,28 @@
-"""What the engine's tests share: a real sandbox, and a way to make tasks without one."""
+"""What the engine's tests share: a real sandbox, tasks made without one, rounds with known replies.
 
-from collections.abc import AsyncIterator, Callable
+In a round sandbox, store and ring are real; only the model recites.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from engine.config import EngineConfig
+from engine.evaluate.held_out import certified_tasks
+from engine.play.loop import Player, RoundReport
+from engine.play.outbox import Outbox
+from engine.policy.scripted import END_TOKEN, ScriptedPolicy
+from engine.tasks.rows import ProposalRow
+from engine.tasks.seeds import SeedProgram
+from engine.tasks.store import TaskStore
 from engine.tasks.task import Example, Origin, Task
-from engine.wire.messages import Kind
+from engine.wire import Group, RingReader, RingWriter, RunDir, decode_group
+from engine.wire.messages import Kind, Role
 from sandbox import Limits, Sandbox
 from sandbox.guest import canon
 
@@ -43,3 +59,106 @@ def make_task() -> Callable[..., Task]:
         )
 
     return make
+
+
+# -- rounds
+
+Reply = list[str]
+VERSION = 5
+"""Of the policy that recites."""
+SEED = SeedProgram(
+    program="def f(x):\n    return [x]",
+    inputs=("1", "'a'", "None", "(2,)"),
+    message="wraps what it gets",
+)
+
+
+@dataclass
+class Played:
+    """What came of some rounds."""
+
+    run: RunDir
+    reports: list[RoundReport] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    proposals: list[tuple[int, ProposalRow]] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    """Of the ring."""
+    stored: list[bytes] = field(default_factory=list)
+    """Of the store's outbox."""
+
+    def group(self, role: Role, index: int = 0) -> Group:
+        return [group for group in self.groups if group.role is role][index]
+
+    def rewards(self, role: Role, index: int = 0) -> list[float]:
+        return [rollout.reward for rollout in self.group(role, index).rollouts]
+
+    def rewards_by_text(self, role: Role) -> dict[str, float]:
+        """What each distinct completion of the first group earned."""
+        return {
+            bytes(t for t in rollout.tokens.tolist() if t != END_TOKEN).decode(): rollout.reward
+            for rollout in self.group(role).rollouts
+        }
+
+    def fates(self) -> list[str]:
+        return [row.fate for _, row in self.proposals]
+
+
+async def _play(
+    sandbox: Sandbox,
+    directory: Path,
+    kind: Kind,
+    *,
+    propose: Reply,
+    solve: Reply | Callable[[str], Reply],
+    rounds: int = 1,
+    attempts: int = 8,
+) -> Played:
+    """Play rounds of one kind with these replies."""
+
+    def script(prompt: str) -> Reply:
+        if prompt.startswith("# Python functions, each"):
+            return propose
+        return solve if isinstance(solve, list) else solve(prompt)
+
+    config = EngineConfig(
+        deduction=int(kind is Kind.DEDUCTION),
+        abduction=int(kind is Kind.ABDUCTION),
+        induction=int(kind is Kind.INDUCTION),
+        proposals=len(propose),
+        solver_rollouts=attempts,
+        rounds_in_flight=1,
+        proposal_tokens=2000,
+        answer_tokens=2000,
+    )
+    played = Played(run=RunDir(directory).create())
+    with TaskStore(played.run.tasks_db) as store:
+        store.add_seeds(await certified_tasks(sandbox, [SEED], num_inputs=4))
+        ring = RingWriter.open(played.run.ring, capacity=1 << 20, run_id=bytes(16))
+        player = Player(
+            config=config,
+            policy=ScriptedPolicy(script, version=VERSION),
+            sandbox=sandbox,
+            store=store,
+            outbox=Outbox(store, ring),
+            batch_samples=10_000,
+            consumed_seq=lambda: 0,
+            on_round=played.reports.append,
+        )
+        async with asyncio.timeout(60):
+            await player.play(lambda: len(played.reports) >= rounds)
+        played.proposals = store.proposals()
+        played.stored = [row.payload for row in store.outbox(0)]
+        reader = RingReader.open(played.run.ring, wait_s=0)
+        while (record := reader.pop(timeout_s=0)) is not None:
+            assert record.seq == len(played.payloads)
+            played.payloads.append(record.payload)
+        played.groups = [decode_group(payload) for payload in played.payloads]
+        reader.close()
+        ring.close(ring.state, ring.reason)
+    return played
+
+
+@pytest.fixture
+def play(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Awaitable[Played]]:
+    """Play rounds: `await play(kind, propose=replies, solve=replies or prompt -> replies)`."""
+    return partial(_play, sandbox, tmp_path)
