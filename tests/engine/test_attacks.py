@@ -6,6 +6,7 @@ may run outside of a guest, and the honest answer next to it must earn what it a
 
 import builtins
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ALWAYS_EQUAL = (
     "type('E', (), {'__eq__': lambda s, o: True, '__hash__': lambda s: 0, "
     "'__repr__': lambda s: '42'})()"
 )
-CANARY = Path("/tmp/kelvin-canary-of-the-tests")
+CANARY = Path(tempfile.gettempdir()) / f"kelvin-canary-{os.getpid()}"
 TOUCH = f"open({str(CANARY)!r}, 'w').write('x')"
 PLANT = "__import__('builtins').__dict__.__setitem__('kelvin_canary', 1)"
 EXPORT = "__import__('os').environ.__setitem__('KELVIN_CANARY', '1')"
