@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed"
 
 from engine.policy.local.sampler import draw  # noqa: E402
 
-VOCABULARY = 50
+VOCABULARY = 700  # of which the sampler makes three blocks
 NUM_DRAWS = 4000
 
 
@@ -19,7 +19,7 @@ def test_evenly_spread_numbers_draw_each_token_as_often_as_it_is_likely(temperat
     )
     expected = torch.softmax(logits / temperature, dim=-1) * NUM_DRAWS
     seen = torch.bincount(torch.tensor(draws.tokens), minlength=VOCABULARY)
-    assert (seen - expected).abs().max() <= 1.0  # inverting spreads evenly: off by rounding alone
+    assert (seen - expected).abs().max() <= 1.001  # spread evenly: at most one to either side
 
 
 def test_logprobs_are_of_the_distribution_drawn_from():

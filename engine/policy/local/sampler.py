@@ -5,13 +5,16 @@ A row brings one uniform number; its token is found by inverting the cumulative 
 a row draws therefore depends on its logits and its own seed, not on the rows beside it, and the
 whole batch is one vectorised operation.
 
-Shape suffixes: `B` row, `V` vocabulary.
+Shape suffixes: `B` row, `V` vocabulary, `N` block of the vocabulary, `K` place in a block.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import pad
+
+_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,26 @@ def draw(
 
 
 def _invert(logprobs_BV: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-    # float64: with 50,000 tokens a float32 sum loses those rarer than one in ten million
-    cumulative_BV = logprobs_BV.exp().cumsum(dim=-1, dtype=torch.float64)
-    wanted_B = torch.tensor(uniforms, dtype=torch.float64, device=logprobs_BV.device)
-    wanted_B1 = wanted_B[:, None] * cumulative_BV[:, -1:]
-    found_B = torch.searchsorted(cumulative_BV, wanted_B1, right=True)[:, 0]
-    return found_B.clamp_(max=logprobs_BV.shape[-1] - 1)
+    """The tokens at these places of the cumulative distribution, (B,).
+
+    First the block, then the token in it: summing 50,000 tokens one by one took half of a draw's
+    time. float64, because a float32 sum loses the tokens rarer than one in ten million.
+    """
+    probs_BV = pad(logprobs_BV.exp(), (0, -logprobs_BV.shape[-1] % _BLOCK))
+    probs_BNK = probs_BV.reshape(len(uniforms), -1, _BLOCK)
+    sums_BN = probs_BNK.sum(dim=-1, dtype=torch.float64)
+    uniforms_B1 = torch.tensor(uniforms, dtype=torch.float64, device=logprobs_BV.device)[:, None]
+    ends_BN = sums_BN.cumsum(dim=-1)
+    wanted_B1 = uniforms_B1 * ends_BN[:, -1:]
+    block_B1 = _first_above(ends_BN, wanted_B1)
+    start_B1 = (ends_BN - sums_BN).gather(1, block_B1)
+    rows_B = torch.arange(len(uniforms), device=logprobs_BV.device)
+    inner_BK = probs_BNK[rows_B, block_B1[:, 0]].cumsum(dim=-1, dtype=torch.float64)
+    rest_B1 = (wanted_B1 - start_B1).clamp_(min=0)  # rounding may leave it below
+    return (block_B1 * _BLOCK + _first_above(inner_BK, rest_B1))[:, 0]
+
+
+def _first_above(ends: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Per row the first place whose cumulative sum exceeds `wanted`, never one of probability 0."""
+    below_the_last = ends[:, -1:] * (1 - 2**-52)
+    return torch.searchsorted(ends, torch.minimum(wanted, below_the_last), right=True)
