@@ -6,6 +6,7 @@ from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.inspection import Inspection
 from sandbox.limits import Limits
 from sandbox.pool import Sandbox
+from sandbox.spelling import spell
 from sandbox.status import Status
 from sandbox.value import ValueFormatError, decode, render
 from sandbox.verdict import Verdict
@@ -27,4 +28,5 @@ __all__ = [
     "certify",
     "decode",
     "render",
+    "spell",
 ]

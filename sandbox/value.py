@@ -41,6 +41,14 @@ def render(data: bytes) -> str:
     return _parse(data).text
 
 
+def render_arguments(data: bytes) -> str:
+    """Argument list text of a value `[positional, {name: value}]`, as `spell` gets it."""
+    positional, named = _parse(data).children
+    pairs = zip(named.children[::2], named.children[1::2], strict=True)
+    keywords = [f"{name.leaf}={value.text}" for name, value in pairs]
+    return ", ".join([*(child.text for child in positional.children), *keywords])
+
+
 def decode(data: bytes) -> Plain:
     """The value as plain Python data; refuses sets and dicts with many colliding hashes."""
     return _parse(data).build()

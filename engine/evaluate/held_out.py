@@ -33,6 +33,7 @@ class ExamResult:
     version: int
     kind: Kind
     rows: int
+    """Answers that were judged; a lost verdict is none."""
     right: int
     baseline: int
 
@@ -90,7 +91,7 @@ async def take_exam(
         ExamResult(
             version=policy.version,
             kind=kind,
-            rows=sum(row[0] is kind for row in rows),
+            rows=sum(len(answer.result().rollouts) for k, answer, _ in rows if k is kind),
             right=sum(answer.result().num_right for k, answer, _ in rows if k is kind),
             baseline=sum(guess.result() for k, _, guess in rows if k is kind),
         )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from engine.config import EngineConfig
 from engine.play.completion import complete
-from engine.play.judge import Rejected, admit
+from engine.play.judge import LOST, Rejected, admit
 from engine.play.loop import gates_of
 from engine.policy.protocol import Policy, SamplingParams
 from engine.prompts import Malformed, Rendered, parse_proposal, propose
@@ -63,7 +63,7 @@ async def probe(
             ProbeResult(
                 version=policy.version,
                 temperature=temperature,
-                samples=sum(fates.values()),
+                samples=fates.total() - fates[LOST],
                 valid=fates["new"] + fates["repeated"],
                 new=fates["new"],
                 fates=dict(fates),

@@ -13,7 +13,7 @@ from engine.play.reward import Judgement
 from engine.prompts import Proposal
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind
-from sandbox import Call, Rejection, Sandbox, Verdict, certify, render
+from sandbox import Call, Outcome, Rejection, Sandbox, Verdict, certify, render, spell
 
 LOST = "lost"
 
@@ -46,24 +46,21 @@ async def admit(
     origin: Origin = Origin.PROPOSAL,
 ) -> Task | Rejected:
     """Certify a proposal; a task if it passes every gate, else the reason."""
-    longest = max(map(len, proposal.args), default=0)
-    if len(proposal.program) > gates.max_program_chars or longest > gates.max_value_chars:
-        return Rejected(fate="too_long")
-    if any("\n" in args for args in proposal.args):
-        return Rejected(fate="arguments", detail="an argument list spans several lines")
+    if objection := _to_text(proposal, gates):
+        return objection
     certificate = await certify(sandbox, program=proposal.program, args=proposal.args)
     if isinstance(certificate, Rejection):
         return Rejected(fate=certificate.reason, detail=certificate.detail)
-    if gates.reject_trivial and certificate.inspection.trivial:
-        return Rejected(fate="trivial", detail="returns a constant or an argument unchanged")
+    args = await spell(sandbox, proposal.args)
+    if isinstance(args, Outcome):
+        return Rejected(fate=args.verdict.value, detail=args.error)
     shown = [render(value) for value in certificate.values]
-    if gates.reject_trivial and _is_dull(kind, proposal.args, shown):
-        return Rejected(fate="trivial", detail="the result is None, the input or always the same")
-    if max(map(len, shown)) > gates.max_value_chars:
-        return Rejected(fate="too_long", detail="a result is longer than a prompt may show")
+    is_trivial = certificate.inspection.trivial or _is_dull(kind, args, shown)
+    if objection := _to_values(args, shown, is_trivial=is_trivial, gates=gates):
+        return objection
     examples = tuple(
-        Example(args=args, gold=gold, shown=text)
-        for args, gold, text in zip(proposal.args, certificate.values, shown, strict=True)
+        Example(args=text, gold=gold, shown=result)
+        for text, gold, result in zip(args, certificate.values, shown, strict=True)
     )
     return Task(
         kind=kind,
@@ -101,7 +98,31 @@ def _call(task: Task, answer: str) -> Call:
     return Call(program=answer, args=[example.args for example in task.hidden])
 
 
+def _to_text(proposal: Proposal, gates: Gates) -> Rejected | None:
+    """What there is to object to before anything has run."""
+    longest = max(map(len, proposal.args), default=0)
+    if len(proposal.program) > gates.max_program_chars or longest > gates.max_value_chars:
+        return Rejected(fate="too_long")
+    if any("\n" in args for args in proposal.args):
+        return Rejected(fate="arguments", detail="an argument list spans several lines")
+    return None
+
+
+def _to_values(
+    args: Sequence[str], shown: Sequence[str], *, is_trivial: bool, gates: Gates
+) -> Rejected | None:
+    """What there is to object to once arguments and results are known."""
+    if len(set(args)) < len(args):
+        return Rejected(fate="few_inputs", detail="two inputs are one in other words")
+    if gates.reject_trivial and is_trivial:
+        return Rejected(fate="trivial", detail="a constant, None or an argument unchanged")
+    if max(map(len, (*args, *shown))) > gates.max_value_chars:
+        return Rejected(fate="too_long", detail="longer than a prompt may show")
+    return None
+
+
 def _is_dull(kind: Kind, args: Sequence[str], shown: Sequence[str]) -> bool:
+    """Whether the results say that there is nothing to find out."""
     if kind is Kind.INDUCTION:
         return len(set(shown)) == 1
-    return shown[0] == "None" or shown[0] == args[0]
+    return shown[0] in ("None", args[0])

@@ -14,9 +14,9 @@ from engine.play.completion import Completion, complete
 from engine.play.judge import judge
 from engine.play.reward import Judgement, solver_reward
 from engine.policy.protocol import Policy, SamplingParams
-from engine.prompts import Malformed, parse_answer, solve
+from engine.prompts import Answer, Malformed, parse_answer, solve
 from engine.tasks.task import Task
-from engine.wire.messages import Kind, Rollout
+from engine.wire.messages import Finish, Kind, Rollout
 from sandbox import Sandbox
 
 
@@ -72,7 +72,7 @@ async def attempt(policy: Policy, sandbox: Sandbox, task: Task, request: SolveRe
     attempts: list[tuple[Completion, asyncio.Task[Judgement] | None]] = []
     async with asyncio.TaskGroup() as judging:
         async for completion in complete(policy, prompt.text, params):
-            answer = parse_answer(task.kind, completion.text, lead=prompt.lead)
+            answer = _read(task.kind, completion, lead=prompt.lead)
             if isinstance(answer, Malformed):
                 attempts.append((completion, None))
                 continue
@@ -87,6 +87,12 @@ async def attempt(policy: Policy, sandbox: Sandbox, task: Task, request: SolveRe
         rollouts=tuple(_rollout(completion, judgement) for completion, judgement in scored),
         num_right=sum(judgement is Judgement.RIGHT for _, judgement in scored),
     )
+
+
+def _read(kind: Kind, completion: Completion, *, lead: str) -> Answer | Malformed:
+    if completion.finish is not Finish.STOP:
+        return Malformed("cut")  # what is there may be the beginning of something else
+    return parse_answer(kind, completion.text, lead=lead)
 
 
 def _rollout(completion: Completion, judgement: Judgement) -> Rollout:

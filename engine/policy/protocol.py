@@ -35,7 +35,7 @@ class Chunk:
     index: int
     """Which completion, 0 to n - 1."""
     text: str
-    """Newly completed text: the chunks' texts, joined, are the completion (stop string included)."""
+    """Newly completed text; a completion is all of it joined, its stop string included."""
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     """log p of each token at the sampling temperature (greedy: at temperature 1)."""

@@ -223,3 +223,28 @@ async def test_a_proposal_that_is_lost_at_any_step_is_lost(sandbox, monkeypatch,
     found = await admitted(sandbox, "def f(x):\n    return x + 1", "1")
     assert isinstance(found, Rejected)
     assert found.fate == LOST
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("3,4", "3, 4"),
+        ("3, 4 # the result is 12", "3, 4"),
+        ("0x3, k = 4", "3, k=4"),
+        ('"a" "b", 4', "'ab', 4"),
+        ("'\u00e9', 2", "'\\xe9', 2"),
+    ],
+)
+async def test_arguments_are_kept_in_one_spelling_without_comments(sandbox, written, kept):
+    task = await admitted(sandbox, "def f(x, k):\n    return x * k", written)
+    assert isinstance(task, Task), task
+    assert task.examples[0].args == kept
+
+
+async def test_inputs_that_are_equal_in_other_words_show_no_hidden_gold(sandbox):
+    program = "def f(x):\n    return x * 3"
+    found = await admitted(
+        sandbox, program, "1", "2", "+1", "0x2", kind=Kind.INDUCTION, message="triples"
+    )
+    assert isinstance(found, Rejected)
+    assert found.fate == "few_inputs"

@@ -1,0 +1,1 @@
+"""Measurements against rivals, in one run each; see benchmarks/README.md."""
