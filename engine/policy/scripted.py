@@ -39,6 +39,12 @@ class ScriptedPolicy:
         self._script = script
         self._version = version
         self._chunk_bytes = chunk_bytes
+        self._num_tokens = 0
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens recited so far."""
+        return self._num_tokens
 
     @property
     def version(self) -> int:
@@ -81,6 +87,7 @@ class ScriptedPolicy:
 
     def _chunk(self, recital: _Recital, *, index: int, last: bool) -> Chunk:
         tokens = tuple(token for token, _, _ in recital)
+        self._num_tokens += len(tokens)
         return Chunk(
             index=index,
             text="".join(piece for _, piece, _ in recital),
