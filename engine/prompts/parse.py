@@ -75,6 +75,8 @@ class ProposalReader:
         start = _call_start(block)
         if start is None or self.program is None:
             return Malformed("no_call")
+        if self.program.count("\ndef "):
+            return Malformed("several_functions")  # dead ones before f would pass for novelty
         call = block[start:].split("\n", 1)[0]
         args = _before_closing(call[len(CALL_OPEN) :], CALL_CLOSE)
         if args is None:

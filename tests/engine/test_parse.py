@@ -167,3 +167,14 @@ def test_a_message_with_code_of_the_program_leaks(message):
 )
 def test_a_message_in_words_does_not_leak(message):
     assert not leaks(message, PROGRAM)
+
+
+def test_a_proposal_has_one_function_at_top_level():
+    padded = "x):\n    return x\ndef f(x):\n    return x + 1\nprint(f(3))\n\n"
+    nested = "x):\n    def g(y):\n        return y + 1\n    return g(x)\nprint(f(3))\n\n"
+    read = [
+        parse_proposal(Kind.DEDUCTION, text, lead="def f(", num_inputs=4)
+        for text in (padded, nested)
+    ]
+    assert read[0] == Malformed("several_functions")
+    assert isinstance(read[1], Proposal)
