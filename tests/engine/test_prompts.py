@@ -44,8 +44,6 @@ def programs(draw) -> str:
     ]
     lines += [f"    # {draw(st.sampled_from(['Assistant: hello', 'print(f(1))', '))']))}"]
     lines += [f"    return {draw(EXPRESSIONS)}"]
-    if draw(st.booleans()):
-        lines += ["def g(z):", "    return z"]
     return "\n".join(lines)
 
 
