@@ -32,6 +32,7 @@ class TrainerChild:
 
     async def supervise(self) -> None:
         """Keep a trainer running until it ends of itself."""
+        await self._wait_for_predecessor()
         for restarts in range(MAX_RESTARTS + 1):
             code = await self._run_once()
             if code == 0:
@@ -62,6 +63,18 @@ class TrainerChild:
             log.warning("the trainer did not stop within %g s; killing it", STOP_WITHIN_S)
             process.kill()
             await process.wait()
+
+    async def _wait_for_predecessor(self) -> None:
+        """Let the trainer of an engine that was killed write its checkpoint and end."""
+        deadline = asyncio.get_running_loop().time() + STOP_WITHIN_S
+        while (pid := self.run.holder("trainer")) is not None:
+            self.on_state(f"waiting for the one before, pid {pid}, to end")
+            if asyncio.get_running_loop().time() > deadline:
+                raise EngineError(
+                    f"another trainer, pid {pid}, runs on {self.run.path}; stop it, or leave out "
+                    "--with-trainer to play with it"
+                )
+            await asyncio.sleep(0.2)
 
     async def _run_once(self) -> int:
         command = [sys.executable, "-m", "trainer.cli", "run", "--run", str(self.run.path)]

@@ -127,6 +127,21 @@ class RunDir:
         finally:
             os.close(descriptor)
 
+    def holder(self, role: str) -> int | None:
+        """Pid of the process that is `role` on this run, or None. Stale as soon as it is known."""
+        try:
+            descriptor = os.open(self.path / "locks" / role, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(os.pread(descriptor, 32, 0).strip() or b"0")
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
     def write_run(self, config: Mapping[str, object]) -> Run:
         """Found the run, or rejoin it.
 

@@ -136,6 +136,20 @@ def test_ctrl_c_ends_both_cleanly_and_the_same_command_goes_on(tmp_path: Path) -
     assert audit(run).problems == ()
 
 
+def test_the_same_command_goes_on_after_the_engine_was_killed_beside_its_trainer(
+    tmp_path: Path,
+) -> None:
+    run = RunDir(tmp_path / "run")
+    log = tmp_path / "log"
+    engine = start(engine_command(run.path, "--with-trainer"), log)
+    wait_for_step(run, 2)
+    engine.kill()
+    engine.wait()
+    goal = ("--with-trainer", "--engine.steps", "1")
+    assert start(engine_command(run.path, *goal), log).wait(240) == 0, log.read_text()
+    assert audit(run).problems == ()
+
+
 def loads_in_transformers(directory: Path) -> bool:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

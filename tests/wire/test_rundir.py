@@ -1,6 +1,7 @@
 """One engine and one trainer a run, one configuration a run, and files that survive a kill."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -137,3 +138,12 @@ def test_importing_the_wire_is_light():
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"torch", "transformers", "sandbox", "trainer", "uvloop", "pyseccomp"}
     assert not [name for name in done.stdout.split() if name.startswith("engine.play")]
+
+
+def test_the_holder_of_a_role_is_known_while_it_holds_it(tmp_path):
+    run = RunDir(tmp_path).create()
+    assert run.holder("trainer") is None
+    with run.lock("trainer"):
+        assert run.holder("trainer") == os.getpid()
+        assert run.holder("engine") is None
+    assert run.holder("trainer") is None
