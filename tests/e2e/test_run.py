@@ -58,13 +58,16 @@ def test_recipe_smoke_trains_every_role_and_kind_reports_and_is_resumed(tmp_path
     recipe = [sys.executable, "-m", "engine.cli", "serve", "--run", str(run.path)]
     recipe += ["--recipe", "smoke", "--with-trainer"]
     assert start(recipe, log).wait() == 0, log.read_text()
-    trained = {
-        name
+    cells = [
+        (name, cell["n"], cell["advantage_abs_max"])
         for row in read_jsonl(run.trainer_metrics)
         for name, cell in dict(row["cells"]).items()
-        if cell["advantage_abs_max"]
-    }
-    assert trained == {f"{role}/{kind}" for role in Role for kind in Kind}
+    ]
+    every = {f"{role}/{kind}" for role in Role for kind in Kind}
+    assert {name for name, n, _ in cells if n} == every
+    # So small a model solves an induction task once in a hundred: a cell of equal rewards, which
+    # moves nothing, is likely for that one.
+    assert {name for name, _, advantage in cells if advantage} >= every - {"solver/induction"}
     first = read_jsonl(run.steps_ledger)
     assert audit(run).problems == ()
     assert "trivial answer" in run.report.read_text()
