@@ -41,7 +41,7 @@ fuzz: .venv/ready ## long Hypothesis runs against the sandbox and the wire
 stress: .venv/ready ## thousands of kill -9 rounds
 	@$(BIN)/python -m pytest -q -m stress --timeout=7200 $(ARGS)
 
-bench: .venv/ready ## executor, ring and decoding against their rivals, in one run each
+bench: .venv/ready ## executor and ring against their rivals, in one run each
 	@$(BIN)/python -m benchmarks.executor
 	@$(BIN)/python -m benchmarks.ring
 
