@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 NUM_FAMILIES = 2
 _FIRST_UID = 61_000
+_MAX_LOST = 2
+"""Guests that a call may lose before it is given up; never judged."""
 _STOP_S = 5.0
 _MAX_SEED = 2**32 - 1
 
@@ -208,10 +210,14 @@ class Sandbox:
         is_inspection: bool,
     ) -> Outcome:
         avoid = set(other_than)
-        for _ in range(2):
+        num_lost = 0
+        for _ in range(_MAX_LOST + self.num_zygotes):  # finding a zygote dead loses nothing
             try:
                 outcome = await self._attempt(call, family, avoid, is_inspection)
-            except WorkerLostError:
+            except WorkerLostError as error:
+                num_lost += error.has_begun
+                if num_lost == _MAX_LOST:
+                    break
                 continue
             return self._tally.add(outcome)
         return self._tally.add(Outcome(verdict=Verdict.LOST, error="the zygote vanished, twice"))

@@ -79,6 +79,11 @@ class RunningGuest:
         if self.is_doomed:
             self.kill()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the zygote has reported its fork."""
+        return self._pidfd >= 0
+
     def kill(self) -> None:
         """SIGKILL now, or as soon as there is a pidfd."""
         self.is_doomed = True

@@ -33,6 +33,11 @@ _CHUNK = 1 << 16
 class WorkerLostError(SandboxError):
     """The zygote vanished with the call; nothing is known of the guest."""
 
+    def __init__(self, *, has_begun: bool) -> None:
+        super().__init__("the zygote vanished")
+        self.has_begun = has_begun
+        """Whether it had reported a guest; else it may have been dead before the call came."""
+
 
 class Worker:
     """One zygote. `on_free` is called when it can take a call again: idle, or dead after a call."""
@@ -127,7 +132,7 @@ class Worker:
                 ours.close()
                 self._die()
                 self._on_free(self)
-                raise WorkerLostError("the zygote is gone") from error
+                raise WorkerLostError(has_begun=False) from error
         return ours
 
     def stop(self) -> None:
@@ -228,7 +233,7 @@ class Worker:
         guest.kill()
         self._release(guest)
         if not guest.ended.done():
-            guest.ended.set_exception(WorkerLostError("the zygote vanished"))
+            guest.ended.set_exception(WorkerLostError(has_begun=guest.has_begun))
         self._on_free(self)
 
     def _bury(self, control: socket.socket, *, wait: bool = True) -> str:
