@@ -17,8 +17,8 @@ from engine.tasks.seeds import SeedSet
 
 Table = dict[str, object]
 
-PER_INVOCATION = frozenset({"minutes", "steps"})
-"""Keys of [engine] that may change when a run is resumed; the others belong to the run."""
+PER_INVOCATION = frozenset({"minutes", "steps", "threads", "device", "max_batch"})
+"""Keys of [engine] that may change when a run is resumed: how long and how fast, not what."""
 
 _COUNTS = (
     "minutes", "steps", "deduction", "abduction", "induction", "references", "solver_shots",

@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
         _app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, TrainerError, WireError, OSError) as error:
         sentence = " ".join(str(error).split())
+        if isinstance(error, OSError):
+            sentence = f"expected --run to be a directory that can be written: {sentence}"
         print(f"trainer: {sentence}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:

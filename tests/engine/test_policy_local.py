@@ -24,6 +24,7 @@ from transformers import (  # noqa: E402
 
 from engine.policy.errors import PolicyError  # noqa: E402
 from engine.policy.local import LocalOptions, LocalPolicy  # noqa: E402
+from engine.policy.pretrained import resolve_model  # noqa: E402
 from engine.policy.protocol import SamplingParams  # noqa: E402
 from engine.wire.manifest import combine_checksums, tensor_checksum  # noqa: E402
 from engine.wire.messages import Finish  # noqa: E402
@@ -333,3 +334,12 @@ async def test_a_directory_without_a_model_is_refused(tmp_path):
     write_tokenizer(tmp_path)
     with pytest.raises(PolicyError, match=r"config\.json"):
         await LocalPolicy.open(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "config.json", "model.safetensors"])
+async def test_a_model_with_an_unreadable_file_is_refused_in_a_sentence(tmp_path, file):
+    directory = tmp_path / "model"
+    shutil.copytree(resolve_model("tiny", cache=tmp_path), directory)
+    (directory / file).write_bytes(b"{}")
+    with pytest.raises(PolicyError):
+        await LocalPolicy.open(directory)

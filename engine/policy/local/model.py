@@ -16,7 +16,10 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     path = directory / "tokenizer.json"
     if not path.is_file():
         raise PolicyError(f"no tokenizer: expected {path}")
-    return Tokenizer.from_file(str(path))
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more precise
+        raise PolicyError(f"{path} is not a tokenizer that can be read: {error}") from error
 
 
 def read_model(directory: Path, *, device: str, dtype: str | None) -> PreTrainedModel:
@@ -28,12 +31,16 @@ def read_model(directory: Path, *, device: str, dtype: str | None) -> PreTrained
         raise PolicyError(f"{directory} is not a model: it has no config.json")
     # a bar of its own would tear the live display
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=dtype or ("float32" if device == "cpu" else "auto"),
-        attn_implementation="sdpa",
-        local_files_only=True,
-    )
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=dtype or ("float32" if device == "cpu" else "auto"),
+            attn_implementation="sdpa",
+            local_files_only=True,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise PolicyError(f"{directory} holds no causal language model: {reason}") from error
     torch.nn.Module.to(model, torch.device(device))
     torch.nn.Module.eval(model)
     return model
