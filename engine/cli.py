@@ -54,6 +54,7 @@ def serve(
     trainer
         Keys of the trainer's table, e.g. --trainer.lr 1e-5; `trainer run --help` lists them.
     """
+    _require_extras()
     import uvloop
 
     from engine.policy.pretrained import resolve_model
@@ -175,6 +176,20 @@ def _sentence(error: BaseException) -> str | None:
 
     known = (ConfigError, EngineError, OutboxError, PolicyError, StoreError, WireError)
     return str(error) if isinstance(error, (*known, SandboxError)) else None
+
+
+def _require_extras() -> None:
+    """Say at once, and not after minutes, that the extra for models is not installed."""
+    from importlib.util import find_spec
+
+    missing = [
+        name for name in ("torch", "transformers", "jinja2", "matplotlib") if not find_spec(name)
+    ]
+    if missing:
+        raise ConfigError(
+            f"`engine serve` needs {', '.join(missing)}, not installed here; "
+            "pip install 'kelvin-rl[train]'"
+        )
 
 
 def _typed(table: dict[str, str]) -> dict[str, object]:

@@ -30,7 +30,8 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
     board = Board(run=str(run.path))
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(run.lock("engine"))
-        founded = run.write_run({**config.to_dict(), "model": {"directory": str(model)}})
+        founded = run.write_run({**config.to_dict(), "model": {"directory": run.model.name}})
+        _link(run.model, target=model)
         limits = Limits(wall_s=config.sandbox.wall_s, memory_mb=config.sandbox.memory_mb)
         sandbox = await stack.enter_async_context(
             Sandbox(workers=config.sandbox.workers, limits=limits, jail=config.sandbox.jail)
@@ -51,6 +52,14 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
             child=TrainerChild(run, board.set_trainer) if with_trainer else None,
         )
         return await _until_signal(session)
+
+
+def _link(link: Path, *, target: Path) -> None:
+    """Point the run at its initial weights; caches and installations move."""
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target, target_is_directory=True)
+    fresh.replace(link)
 
 
 async def _until_signal(session: Session) -> int:

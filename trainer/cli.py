@@ -90,8 +90,13 @@ def _app() -> App:
 def _train(directory: RunDir, *, overrides: Mapping[str, str], stop: signals.StopFlag) -> None:
     founded = _await_run(directory, stop)
     config = read_config(_table(founded, "trainer"), overrides)
-    model_directory = _model(founded)
-    from trainer.loop import train
+    model_directory = directory.path / _model(founded)  # absolute, or inside the run
+    try:
+        from trainer.loop import train
+    except ModuleNotFoundError as error:
+        raise TrainerError(
+            f"`trainer run` needs {error.name}, not installed here; pip install 'kelvin-rl[train]'"
+        ) from None
 
     train(directory, model_directory=model_directory, config=config, stop=stop)
 

@@ -2,6 +2,7 @@
 
     runs/NAME/
       run.json                  who this run is: id, resolved config, versions; written once
+      model                     link to the initial weights, renewed by the engine
       queue/ring-0.bin          groups, engine to trainer
       weights/v000012/          weights, trainer to engine
       checkpoints/              the trainer's own state
@@ -72,6 +73,11 @@ class RunDir:
     @property
     def ring(self) -> Path:
         return self.path / "queue" / "ring-0.bin"
+
+    @property
+    def model(self) -> Path:
+        """Link to the initial weights: where they lie may change, what they are may not."""
+        return self.path / "model"
 
     @property
     def weights(self) -> Path:
