@@ -40,7 +40,8 @@ def f():
     "mdwe": "import mmap\ndef f(): return len(mmap.mmap(-1, 4096, prot=7)) > 0",
     "clock": "import datetime\ndef f(): return datetime.datetime.now().year > 0",
 }
-_NEEDS = {"root": ("namespaces",)}
+_NEEDS = {"root": ("namespaces",), "landlock": ("no_new_privs",)}
+"""What a layer cannot be had without: Landlock asks unprivileged users for no-new-privs."""
 _ADVICE = {
     "seccomp": "install libseccomp2 and pyseccomp; without it nothing runs",
     "rlimits": "part of every Linux",
