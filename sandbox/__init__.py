@@ -2,17 +2,17 @@
 
 Theory of operation. Three kinds of processes, each with less than the one before:
 
-    host     this process. Holds the clocks, the pidfds, the expected answers; judges. Never parses,
-             evaluates or unpickles what a program or its author wrote.
-    zygote   a fresh, small interpreter, several of them, each with a hash seed and address layout of
-             its own. It jails itself once (namespaces, empty root, no privileges, Landlock), then
-             only forks. It never reads a program.
-    guest    a fork of a zygote, one per call. It limits itself (rlimits, seccomp), and only then looks
-             at the program: parses, compiles and calls it, writes one canonical value, and ends.
+    host     this process. Holds the clocks, the pidfds, the expected answers; judges. Never
+             parses, evaluates or unpickles what a program or its author wrote.
+    zygote   a fresh, small interpreter, several of them, each with a hash seed and an address
+             layout of its own. It jails itself once (namespaces, empty root, no privileges,
+             Landlock), then only forks. It never reads a program.
+    guest    a fork of a zygote, one per call. It limits itself (rlimits, seccomp), and only then
+             looks at the program: parses, compiles and calls it, writes one canonical value, ends.
 
-The host gives each guest a socket of its own through the zygote and gets back a pidfd. What comes over
-the socket is a claim about a value; how the call ended is read from the kernel. See
-docs/threat-model.md for what this does not cover.
+The host gives each guest a socket of its own through the zygote and gets back a pidfd. What comes
+over the socket is a claim about a value; how the call ended is read from the kernel.
+docs/threat-model.md says what this does not cover.
 """
 
 from sandbox.call import Call, Cost, Outcome
