@@ -35,6 +35,7 @@ from engine.wire import (
     RingWriter,
     RunDir,
     append_jsonl,
+    last_jsonl,
     read_jsonl,
 )
 from sandbox import Sandbox
@@ -63,6 +64,8 @@ class Session:
     follower: VersionFollower = field(init=False)
     exam: list[Task] = field(default_factory=list, init=False)
     _first_step: int = field(default=0, init=False)
+    _closing_s: float = field(default=0.0, init=False)
+    """Time to keep for the trainer's last step and the closing measurement."""
 
     def __post_init__(self) -> None:
         self.follower = VersionFollower(
@@ -74,6 +77,8 @@ class Session:
         await self._plant_seeds()
         if not self._evaluations():
             await self._measure()
+        slowest = max(float(str(row["seconds"])) for row in self._evaluations())
+        self._closing_s = 1.1 * (DRAIN_RESERVE_S + slowest)
         await self.follower.update()
         self._first_step = self.follower.newest.step if self.follower.newest else 0
         self.board.goal = f"of {self._first_step + self.config.steps}" if self.config.steps else ""
@@ -119,8 +124,7 @@ class Session:
                 )
             self.board.tasks = self.store.num_tasks()
             self.board.unconsumed = self.store.num_rollouts_from(self.follower.consumed_seq)
-            rows = read_jsonl(self.run.trainer_metrics)
-            self.board.trainer_row = dict(rows[-1]) if rows else {}
+            self.board.trainer_row = last_jsonl(self.run.trainer_metrics) or {}
             if self.child is None:
                 self.board.trainer = self._trainer_state()
             await asyncio.sleep(OBSERVE_S)
@@ -162,11 +166,8 @@ class Session:
             return True
         if not self.config.minutes:
             return False
-        closing = DRAIN_RESERVE_S + max(
-            (float(str(row["seconds"])) for row in self._evaluations()), default=0.0
-        )
         spent = time.monotonic() - self.board.started
-        return spent > self.config.minutes * 60 - 1.1 * closing
+        return spent > self.config.minutes * 60 - self._closing_s
 
     async def _drain(self, player: Player) -> None:
         """Close the ring and wait until the trainer has ended or is not there."""

@@ -2,7 +2,7 @@
 
 from engine.wire.codec import GROUP_SCHEMA, decode_group, encode_group
 from engine.wire.errors import CorruptRecord, QuarantinedRecord, WireError
-from engine.wire.files import append_jsonl, atomic_write, read_jsonl
+from engine.wire.files import append_jsonl, atomic_write, last_jsonl, read_jsonl
 from engine.wire.leases import Ack, lease, read_ack, release, write_ack
 from engine.wire.manifest import Manifest, combine_checksums, read_manifest, tensor_checksum
 from engine.wire.messages import Finish, Group, Kind, Role, Rollout
@@ -34,6 +34,7 @@ __all__ = [
     "combine_checksums",
     "decode_group",
     "encode_group",
+    "last_jsonl",
     "latest_version",
     "lease",
     "publish_weights",

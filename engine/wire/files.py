@@ -74,6 +74,18 @@ def read_jsonl(path: Path) -> list[dict[str, object]]:
     return [_parse_line(line, path=path, number=i + 1) for i, line in enumerate(lines[:-1])]
 
 
+def last_jsonl(path: Path) -> dict[str, object] | None:
+    """The last whole row, or None; reads the end of the file only, so rows are up to 64 KiB."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_CHUNK))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return None
+    whole = [line for line in lines[:-1] if line]
+    return _parse_line(whole[-1], path=path, number=-1) if whole else None
+
+
 def load_object(path: Path) -> dict[str, object]:
     """The JSON object in a file. Raises FileNotFoundError, or WireError if it is not one."""
     try:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.wire import RunDir, WireError, append_jsonl, atomic_write, read_jsonl
+from engine.wire import RunDir, WireError, append_jsonl, atomic_write, last_jsonl, read_jsonl
 
 
 def test_a_second_engine_on_the_run_is_refused_by_pid(tmp_path):
@@ -147,3 +147,14 @@ def test_the_holder_of_a_role_is_known_while_it_holds_it(tmp_path):
         assert run.holder("trainer") == os.getpid()
         assert run.holder("engine") is None
     assert run.holder("trainer") is None
+
+
+def test_the_last_row_is_that_of_the_whole_file_torn_or_not(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    assert last_jsonl(path) is None
+    for number in range(5000):
+        append_jsonl(path, {"number": number, "padding": "x" * 40})
+    assert last_jsonl(path) == read_jsonl(path)[-1]
+    with path.open("ab") as file:
+        file.write(b'{"number": 5000, "pad')
+    assert last_jsonl(path) == read_jsonl(path)[-1]
