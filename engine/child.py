@@ -7,6 +7,7 @@ that ended with an error is not: its own words are shown.
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,8 +27,11 @@ class TrainerChild:
 
     run: RunDir
     on_state: Callable[[str], None]
+    may_end: Callable[[], bool]
+    """Whether the ring is closed, so that a trainer that ends of itself has done its work."""
     is_done: bool = field(default=False, init=False)
     """The trainer ended of itself, with everything it was given trained on."""
+    _is_stopping: bool = field(default=False, init=False)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def supervise(self) -> None:
@@ -35,7 +39,7 @@ class TrainerChild:
         await self._wait_for_predecessor()
         for restarts in range(MAX_RESTARTS + 1):
             code = await self._run_once()
-            if code == 0:
+            if self._is_stopping or (code == 0 and self.may_end()):
                 self.is_done = True
                 self.on_state("finished")
                 return
@@ -44,14 +48,16 @@ class TrainerChild:
                     f"the trainer ended with exit code {code}: {self._last_words()} "
                     f"(all of it: {self.run.trainer_log})"
                 )
-            self.on_state(f"killed by signal {-code}, restart {restarts + 1}")
-            log.warning("the trainer was killed by signal %d; starting it again", -code)
+            cause = f"killed by signal {-code}" if code else "stopped"
+            self.on_state(f"{cause}, restart {restarts + 1}")
+            log.warning("the trainer was %s; starting it again", cause)
         raise EngineError(
-            f"the trainer was killed {MAX_RESTARTS} times; see {self.run.trainer_log}"
+            f"the trainer was stopped or killed {MAX_RESTARTS} times; see {self.run.trainer_log}"
         )
 
     async def stop(self) -> None:
         """Ask the trainer to write its checkpoint and end; kill it if it does not."""
+        self._is_stopping = True
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -82,6 +88,7 @@ class TrainerChild:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 "--stop-with-parent",
+                str(os.getpid()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -18,7 +18,7 @@ from engine.observe.board import Board
 from engine.policy.protocol import Policy
 from engine.session import Session
 from engine.tasks.store import TaskStore
-from engine.wire import RingWriter, RunDir
+from engine.wire import RingState, RingWriter, RunDir
 from sandbox import Limits, Sandbox
 
 RING_CAPACITY = 1 << 26
@@ -49,9 +49,13 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
             store=store,
             ring=ring,
             board=board,
-            child=TrainerChild(run, board.set_trainer) if with_trainer else None,
+            child=_child(run, board, ring) if with_trainer else None,
         )
         return await _until_signal(session)
+
+
+def _child(run: RunDir, board: Board, ring: RingWriter) -> TrainerChild:
+    return TrainerChild(run, board.set_trainer, lambda: ring.state is RingState.CLOSED)
 
 
 def _link(link: Path, *, target: Path) -> None:

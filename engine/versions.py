@@ -53,6 +53,8 @@ class VersionFollower:
             return  # pruned between listing and leasing: a newer one is there, next time
         checksum = await self.policy.load(manifest.path, manifest.version)
         if checksum != manifest.checksum:
+            if latest_version(self.root) != manifest:
+                return  # replaced while it was read: next time
             raise EngineError(
                 f"{manifest.path} should give tensors with checksum {manifest.checksum}, the "
                 f"policy holds {checksum}; the file was changed after it was published"

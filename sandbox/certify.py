@@ -23,6 +23,9 @@ from sandbox.pool import Sandbox
 from sandbox.value import render
 from sandbox.verdict import Verdict
 
+_INVALID_REASONS = frozenset({"syntax", "no_f", "arguments"})
+"""What a guest may say of an invalid call: its own words must not choose another verdict."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
@@ -130,8 +133,8 @@ def _difference(again: Outcome, first: Outcome) -> Rejection | None:
 
 
 def _rejection(outcome: Outcome) -> Rejection:
-    reason, colon, detail = outcome.error.partition(":")
-    if outcome.verdict is Verdict.INVALID and colon:
+    reason, _, detail = outcome.error.partition(":")
+    if outcome.verdict is Verdict.INVALID and reason in _INVALID_REASONS:
         return Rejection(reason=reason, detail=detail.strip())
     return Rejection(reason=outcome.verdict.value, detail=outcome.error)
 

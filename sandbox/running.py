@@ -106,5 +106,6 @@ class RunningGuest:
         self._call.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
+            self._pidfd = -1
         if self.timer is not None:
             self.timer.cancel()

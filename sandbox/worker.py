@@ -113,7 +113,8 @@ class Worker:
         try:
             return await guest.ended
         except asyncio.CancelledError:
-            self._kill(guest)  # the worker is free when the zygote has reported the end
+            if self._guest is guest:  # else its end and the cancellation came in one turn
+                self._kill(guest)  # the worker is free when the zygote has reported the end
             raise
 
     def _open_call(self) -> socket.socket:
@@ -230,10 +231,11 @@ class Worker:
         self._control, self.pid = None, 0
         if guest is None:
             return
+        lost = WorkerLostError(has_begun=guest.has_begun)
         guest.kill()
         self._release(guest)
         if not guest.ended.done():
-            guest.ended.set_exception(WorkerLostError(has_begun=guest.has_begun))
+            guest.ended.set_exception(lost)
         self._on_free(self)
 
     def _bury(self, control: socket.socket, *, wait: bool = True) -> str:

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from engine.wire import Run, RunDir, WireError
 from trainer import signals
-from trainer.config import describe_keys, read_config
+from trainer.config import TrainerConfig, describe_keys, read_config
 from trainer.errors import TrainerError
 
 EXIT_BAD_INPUT: Final = 2
@@ -29,7 +29,7 @@ def run(
     *,
     run: Path,
     trainer: Annotated[dict[str, str] | None, Parameter(show=False)] = None,
-    stop_with_parent: Annotated[bool, Parameter(negative="")] = False,
+    stop_with_parent: int | None = None,
 ) -> None:
     """Train on what the engine plays, until it closes the run.
 
@@ -45,10 +45,10 @@ def run(
     trainer
         A setting of the run's table [trainer], as --trainer.KEY VALUE; it wins over run.json.
     stop_with_parent
-        Stop, as by SIGTERM, when the process that started this one dies.
+        Pid of the process that starts this one: stop, as by SIGTERM, when it dies.
     """
-    if stop_with_parent:
-        signals.stop_with_parent()
+    if stop_with_parent is not None:
+        signals.stop_with_parent(stop_with_parent)
     read_config({}, trainer or {})  # a typing error is told now, not when the engine has come
     directory = RunDir(run).create()
     with signals.stop_on_signals() as stop, directory.lock("trainer"):
@@ -90,6 +90,7 @@ def _app() -> App:
 def _train(directory: RunDir, *, overrides: Mapping[str, str], stop: signals.StopFlag) -> None:
     founded = _await_run(directory, stop)
     config = read_config(_table(founded, "trainer"), overrides)
+    _check_batch(config, _table(founded, "trainer"))
     model_directory = directory.path / _model(founded)  # absolute, or inside the run
     try:
         from trainer.loop import train
@@ -119,6 +120,16 @@ def _table(founded: Run, name: str) -> Mapping[str, object]:
     if not isinstance(table, dict):
         raise TrainerError(f"run.json must have a table {name}, has {table!r}; found the run anew")
     return table
+
+
+def _check_batch(config: TrainerConfig, table: Mapping[str, object]) -> None:
+    """The engine plays so many batches ahead and no further: both must mean the same batch."""
+    played = table.get("batch_samples")
+    if played is not None and played != config.batch_samples:
+        raise TrainerError(
+            f"trainer.batch_samples is {config.batch_samples} here, {played} for the engine: both "
+            "would wait for ever; leave the override out, or set it with `engine serve`"
+        )
 
 
 def _model(founded: Run) -> Path:

@@ -47,9 +47,8 @@ def stop_on_signals() -> Iterator[StopFlag]:
             signal.signal(number, handler)
 
 
-def stop_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent dies; exits if it has died already."""
-    parent = os.getppid()
+def stop_with_parent(parent: int) -> None:
+    """Have the kernel send SIGTERM when `parent`, a pid, dies; exits if it has died already."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # between the two calls the kernel knew of nothing to send
+    if os.getppid() != parent:  # it died while this process was starting
         sys.exit(0)

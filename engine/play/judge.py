@@ -48,12 +48,14 @@ async def admit(
     """Certify a proposal; a task if it passes every gate, else the reason."""
     if objection := _to_text(proposal, gates):
         return objection
-    certificate = await certify(sandbox, program=proposal.program, args=proposal.args)
-    if isinstance(certificate, Rejection):
-        return Rejected(fate=certificate.reason, detail=certificate.detail)
     args = await spell(sandbox, proposal.args)
     if isinstance(args, Outcome):
-        return Rejected(fate=args.verdict.value, detail=args.error)
+        fate = "arguments" if args.verdict is Verdict.INVALID else args.verdict.value
+        return Rejected(fate=fate, detail=args.error)
+    # In their one spelling, for the gold must be that of the arguments a task shows.
+    certificate = await certify(sandbox, program=proposal.program, args=args)
+    if isinstance(certificate, Rejection):
+        return Rejected(fate=certificate.reason, detail=certificate.detail)
     shown = [render(value) for value in certificate.values]
     is_trivial = certificate.inspection.trivial or _is_dull(kind, args, shown)
     if objection := _to_values(args, shown, is_trivial=is_trivial, gates=gates):
@@ -78,7 +80,25 @@ async def admit(
 
 async def judge(sandbox: Sandbox, task: Task, answer: str) -> Judgement:
     """Whether an answer is right, by the canonical bytes of what a guest makes of it."""
-    outcome = await sandbox.run(_call(task, answer))
+    call = _call(task, answer)
+    outcome = await sandbox.run(call)
+    judgement = _compare(task, outcome)
+    if judgement is not Judgement.RIGHT or call.program is None:
+        return judgement
+    # A program that was certified on one input may toss a coin on another: right must be right
+    # again in another zygote, with another hash seed and address layout.
+    return _compare(task, await sandbox.run(call, other_than=[outcome.seed]))
+
+
+def _call(task: Task, answer: str) -> Call:
+    if task.kind is Kind.DEDUCTION:
+        return Call(program=None, args=[answer])
+    if task.kind is Kind.ABDUCTION:
+        return Call(program=task.program, args=[answer])
+    return Call(program=answer, args=[example.args for example in task.hidden])
+
+
+def _compare(task: Task, outcome: Outcome) -> Judgement:
     if outcome.verdict is Verdict.LOST:
         return Judgement.LOST
     if outcome.verdict is Verdict.INVALID and task.kind is not Kind.INDUCTION:
@@ -90,17 +110,9 @@ async def judge(sandbox: Sandbox, task: Task, answer: str) -> Judgement:
     return Judgement.RIGHT if right else Judgement.WRONG
 
 
-def _call(task: Task, answer: str) -> Call:
-    if task.kind is Kind.DEDUCTION:
-        return Call(program=None, args=[answer])
-    if task.kind is Kind.ABDUCTION:
-        return Call(program=task.program, args=[answer])
-    return Call(program=answer, args=[example.args for example in task.hidden])
-
-
 def _to_text(proposal: Proposal, gates: Gates) -> Rejected | None:
     """What there is to object to before anything has run."""
-    longest = max(map(len, proposal.args), default=0)
+    longest = max(map(len, (*proposal.args, proposal.message)))
     if len(proposal.program) > gates.max_program_chars or longest > gates.max_value_chars:
         return Rejected(fate="too_long")
     if any("\n" in args for args in proposal.args):

@@ -7,7 +7,7 @@ from engine.play.reward import Judgement
 from engine.prompts import Proposal
 from engine.tasks.task import Task
 from engine.wire.messages import Kind
-from sandbox import Outcome, Sandbox, Verdict
+from sandbox import Call, Outcome, Sandbox, Verdict
 
 GATES = Gates(reject_trivial=True, max_value_chars=200, max_program_chars=2000)
 
@@ -248,3 +248,21 @@ async def test_inputs_that_are_equal_in_other_words_show_no_hidden_gold(sandbox)
     )
     assert isinstance(found, Rejected)
     assert found.fate == "few_inputs"
+
+
+async def test_the_gold_is_that_of_the_arguments_as_they_are_shown(sandbox):
+    task = await admitted(sandbox, "def f(d):\n    return list(d)", "{'b': 1, 'a': 2}")
+    assert isinstance(task, Task), task
+    assert await judge(sandbox, task, task.examples[0].shown) is Judgement.RIGHT
+    again = await sandbox.run(Call(program=task.program, args=[task.examples[0].args]))
+    assert again.values == (task.examples[0].gold,)
+
+
+async def test_an_abduction_answer_that_is_right_by_a_coin_toss_is_not_right(sandbox):
+    coin = "def f(s):\n    return ''.join(set(s))[:1] * 2"
+    task = await admitted(sandbox, coin, "'x'", kind=Kind.ABDUCTION)
+    assert isinstance(task, Task), task
+    letters = repr("x" + "".join(map(chr, range(0x4E00, 0x4E00 + 500))))
+    verdicts = [await judge(sandbox, task, letters) for _ in range(12)]
+    assert set(verdicts) == {Judgement.WRONG}
+    assert await judge(sandbox, task, "'x'") is Judgement.RIGHT

@@ -75,6 +75,7 @@ async def test_a_call_that_loses_two_zygotes_is_lost_and_not_judged():
             await eventually(lambda: sandbox.status().num_idle == 1)
             pid = sandbox.status().pids[0]
             await eventually(lambda pid=pid: list(descendants(pid)))
+            await asyncio.sleep(0.3)  # for the zygote to report its fork: only then is it a loss
             os.kill(pid, signal.SIGKILL)
             await eventually(lambda pid=pid: pid not in sandbox.status().pids)
             await eventually(lambda: call.done() or len(sandbox.status().pids) == 2)
