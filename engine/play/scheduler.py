@@ -2,9 +2,9 @@
 
 `KindScheduler` keeps the kinds in the proportion of their weights. `has_credit` bounds staleness
 at admission: a round may start only while the rollouts that no published version has learned from
-yet, running rounds included, are fewer than (staleness + 1) batches. A sample is then at most
-about `staleness` versions old when it is used; a round that overshoots its reservation can add
-one, and what really happened is measured at consumption.
+yet, running rounds included, are fewer than (staleness + 1) batches. A running round is reserved
+at the size of the last one; one that turns out larger adds its excess to the age of its samples.
+What really happened is measured at consumption.
 """
 
 from collections.abc import Mapping
