@@ -21,11 +21,12 @@ from engine.config import EngineConfig
 from engine.play.completion import complete
 from engine.play.judge import LOST, Rejected, admit
 from engine.play.loop import gates_of
+from engine.play.propose import form_of, read_proposal
 from engine.policy.protocol import Policy, SamplingParams
-from engine.prompts import Malformed, Rendered, parse_proposal, propose
+from engine.prompts import Malformed, Rendered, propose
 from engine.tasks.store import TaskStore
-from engine.tasks.task import Origin, Task
-from engine.wire.messages import Finish, Kind
+from engine.tasks.task import Origin
+from engine.wire.messages import Kind
 from sandbox import Sandbox
 
 PROMPTS_PER_KIND = 2
@@ -88,7 +89,11 @@ async def _probe_at(
             group.create_task(_sample(policy, sandbox, config, temperature, index, *prompt, each))
             for index, prompt in enumerate(prompts)
         ]
-    seen = {form_of(task, config) for kind in KINDS for task in store.tasks(kind, Origin.SEED)}
+    seen = {
+        form_of(task, by_shape=config.novelty_by_shape)
+        for kind in KINDS
+        for task in store.tasks(kind, Origin.SEED)
+    }
     fates: Counter[str] = Counter()
     for form, fate in (pair for task in tasks for pair in task.result()):
         fates["repeated" if form in seen else fate] += 1
@@ -128,21 +133,13 @@ async def _sample(
     )
     found = []
     async for completion in complete(policy, prompt.text, params):
-        proposal = parse_proposal(
-            kind, completion.text, lead=prompt.lead, num_inputs=config.num_inputs
-        )
-        if completion.finish is not Finish.STOP:
-            proposal = Malformed("cut")
+        proposal = read_proposal(kind, completion, lead=prompt.lead, num_inputs=config.num_inputs)
         if isinstance(proposal, Malformed):
             found.append(("", proposal.reason))
             continue
         task = await admit(sandbox, kind, proposal, gates=gates_of(config))
-        found.append(
-            ("", task.fate) if isinstance(task, Rejected) else (form_of(task, config), "new")
-        )
+        if isinstance(task, Rejected):
+            found.append(("", task.fate))
+        else:
+            found.append((form_of(task, by_shape=config.novelty_by_shape), "new"))
     return found
-
-
-def form_of(task: Task, config: EngineConfig) -> str:
-    """What two equal proposals have in common, under the run's own rule of novelty."""
-    return task.shape if config.novelty_by_shape else task.normal_form

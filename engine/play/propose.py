@@ -87,9 +87,7 @@ class Novelty:
 
     def form(self, task: Task) -> str:
         """What two equal tasks have in common; induction tasks differ by message and inputs."""
-        if task.kind is Kind.INDUCTION:
-            return task.id
-        return task.shape if self.by_shape else task.normal_form
+        return task.id if task.kind is Kind.INDUCTION else form_of(task, by_shape=self.by_shape)
 
     def claim(self, task: Task) -> bool:
         """Take a task's form; False if it is taken already."""
@@ -107,6 +105,20 @@ class Novelty:
         if task.kind is Kind.INDUCTION:
             return self.store.task(task.id) is not None
         return self.store.is_known(task.kind, self.form(task), by_shape=self.by_shape)
+
+
+def form_of(task: Task, *, by_shape: bool) -> str:
+    """What two equal programs have in common: the normal form, or that with constants erased."""
+    return task.shape if by_shape else task.normal_form
+
+
+def read_proposal(
+    kind: Kind, completion: Completion, *, lead: str, num_inputs: int
+) -> Proposal | Malformed:
+    """The proposal a completion amounts to; one that did not end by itself is none."""
+    if completion.finish is not Finish.STOP:
+        return Malformed("cut")
+    return parse_proposal(kind, completion.text, lead=lead, num_inputs=num_inputs)
 
 
 async def play_proposals(
@@ -129,7 +141,9 @@ async def _follow(
     request: ProposeRequest,
     completion: Completion,
 ) -> Judged:
-    proposal = _read(request, completion)
+    proposal = read_proposal(
+        request.kind, completion, lead=request.prompt.lead, num_inputs=request.num_inputs
+    )
     if isinstance(proposal, Malformed):
         return Judged(completion=completion, fate=proposal.reason)
     version = max((version for version, _ in completion.versions), default=policy.version)
@@ -154,14 +168,3 @@ async def _follow(
         novelty.release(task)
         return Judged(completion=completion, fate=LOST)
     return Judged(completion=completion, fate=ADMITTED, attempts=attempts)
-
-
-def _read(request: ProposeRequest, completion: Completion) -> Proposal | Malformed:
-    if completion.finish is not Finish.STOP:
-        return Malformed("cut")
-    return parse_proposal(
-        request.kind,
-        completion.text,
-        lead=request.prompt.lead,
-        num_inputs=request.num_inputs,
-    )
