@@ -46,7 +46,10 @@ class Outcome:
 
     verdict: Verdict
     values: tuple[bytes, ...] = ()
-    """Canonical bytes, one per argument list; empty unless the verdict is OK."""
+    """Canonical bytes, one per argument list; empty unless the verdict is OK.
+
+    Of a script: one value, its pages, if it ended by itself.
+    """
     error: str = ""
     """Type name of the exception, or a short cause; ASCII."""
     failed: int | None = None

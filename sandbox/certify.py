@@ -5,17 +5,26 @@
     3  the lists and then the same lists backwards, in one guest of another zygote (another hash
        seed, address layout and random seed): catches what differs between processes, and answers
        that depend on earlier calls or on the order of the lists
-    4  for programs that use sets, whose order the hash seed decides: the same in every other
-       zygote of the pool
+    4  for programs in which something that Python leaves open may show (sets, texts of values, a
+       broad `except`): their twin (`guest/twin.py`), in which all that is drawn by lot, NUM_DRAWS
+       times per argument list; where a program can have no twin, or shows no order itself but is
+       given a set, every other zygote of the pool
 
-Values are compared here, as canonical bytes; no guest ever sees a value to match. Two runs cannot
-see a difference that happens to be equal in both: for one hidden bit that is an even chance, and
-halves with every zygote asked in step 4.
+Three guests for most programs, five for those of step 4: 3 does there and back in one guest, and 4
+puts its draws into as few guests as time and size allow, two at least, for what a program does
+while it is loaded is drawn once a guest. Merging more would weaken: 2 and 3 must be two processes,
+and a twin is another program.
+
+Values are compared here, as canonical bytes; no guest ever sees a value to match. One hidden bit
+agrees in two runs with an even chance, in a twin with one of 2 ** NUM_DRAWS; a program that looks
+for its twin's surroundings is not held by that, only by steps 1 to 3.
 """
 
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
 
 from sandbox.call import Call, Cost, Outcome
 from sandbox.inspection import Inspection
@@ -23,8 +32,16 @@ from sandbox.pool import Sandbox
 from sandbox.value import render
 from sandbox.verdict import Verdict
 
+POLICY = 2
+"""Version of the rules above, of the screen and of canonical values; see docs/values.md."""
+NUM_DRAWS = 16
+_BUSY_SHARE = 0.25
+"""Of the budgets of a guest, how much the draws in it may be expected to use."""
 _INVALID_REASONS = frozenset({"syntax", "no_f", "arguments"})
 """What a guest may say of an invalid call: its own words must not choose another verdict."""
+_UNTOLD = frozenset({Verdict.LOST, Verdict.TIMEOUT, Verdict.MEMORY, Verdict.OUTPUT})
+"""Ends of a second run that say nothing of the program: more work than the first, a busy machine.
+They are a rejection all the same, but not as nondeterministic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +53,18 @@ class Certificate:
     python: str
     """Version of the interpreter; a gold holds for it, others may differ."""
     seeds: tuple[int, ...]
-    """Hash seeds of the zygotes that agreed."""
+    """Hash seeds of the zygotes that agreed, in the order they were asked."""
     num_runs: int
-    """How often f was called in all."""
+    """How often f was called in all, draws included."""
+    num_draws: int
+    """How often each argument list was given to the twin; 0 if nothing is left open."""
+    num_guests: int
+    """Guests that ran f."""
     cost: Cost
-    """Of all guests together; memory is the largest."""
+    """Of all these guests together; memory is the largest."""
     inspection: Inspection
+    policy: int = POLICY
+    """Version of the rules it was made under."""
 
     @property
     def normal_form(self) -> str:
@@ -55,15 +78,19 @@ class Certificate:
 
     def to_dict(self) -> dict[str, object]:
         """For JSON; values as hexadecimal canonical bytes and as text to read."""
+        inspection = asdict(self.inspection)
+        del inspection["twin"]  # can be made again from the program
         return {
+            "policy": self.policy,
             "values": [value.hex() for value in self.values],
             "texts": [render(value) for value in self.values],
             "python": self.python,
             "seeds": list(self.seeds),
             "num_runs": self.num_runs,
+            "num_draws": self.num_draws,
+            "num_guests": self.num_guests,
             "cost": asdict(self.cost),
-            "inspection": asdict(self.inspection)
-            | {"num_params": list(self.inspection.num_params)},
+            "inspection": inspection | {"num_params": list(self.inspection.num_params)},
         }
 
 
@@ -89,47 +116,94 @@ async def certify(
     first = await sandbox.run(Call(program=program, args=args))
     if not first.is_ok:
         return _rejection(first)
-    outcomes = [first]
-    for _ in range(_num_witnesses(sandbox, inspection)):
-        seen = [outcome.seed for outcome in outcomes]
-        again = await sandbox.run(_there_and_back(program, args), other_than=seen)
-        difference = _difference(again, first)
+    outcomes, num_runs = [first], len(args)
+    plan = _plan(sandbox, program, args, inspection, first)
+    for call in plan:
+        seen = {outcome.seed for outcome in outcomes}
+        avoid = seen if len(seen) < sandbox.num_zygotes else [first.seed]
+        again = await sandbox.run(call, other_than=avoid)
+        difference = _difference(again, first, is_twin=call.program != program)
         if difference is not None:
             return difference
         outcomes.append(again)
+        num_runs += len(call.args)
     return Certificate(
         values=first.values,
         python=platform.python_version(),
-        seeds=tuple(outcome.seed for outcome in outcomes),
-        num_runs=len(args) * (2 * len(outcomes) - 1),
+        seeds=tuple(dict.fromkeys(outcome.seed for outcome in outcomes)),
+        num_runs=num_runs,
+        num_draws=NUM_DRAWS if inspection.leaves_open and inspection.twin else 0,
+        num_guests=len(outcomes),
         cost=_total(outcomes),
         inspection=inspection,
     )
 
 
-def _num_witnesses(sandbox: Sandbox, inspection: Inspection) -> int:
-    return sandbox.num_zygotes - 1 if inspection.order_sensitive else 1
+def _plan(
+    sandbox: Sandbox, program: str, args: Sequence[str], inspection: Inspection, first: Outcome
+) -> list[Call]:
+    """The calls that must give the first one's values, there and back, there and back."""
+    there_and_back = [*args, *reversed(args)]
+    again = Call(program=program, args=there_and_back)
+    if not inspection.leaves_open:
+        # The program shows no order, but a set among its arguments may: then everybody is asked.
+        has_set = any("{" in text or "set(" in text for text in args)
+        return [again] * (sandbox.num_zygotes - 1 if has_set else 1)
+    preamble = _preamble(sandbox.limits.memory_mb)
+    twins = [f"{preamble}\n_lot_call[0] = {start}\n{inspection.twin}" for start in (-1, -2)]
+    fits = len(twins[0].encode("utf-8", "surrogatepass")) <= sandbox.limits.source_bytes
+    if not inspection.twin or not fits:
+        return [again] * (sandbox.num_zygotes - 1)
+    sizes = _batches(sandbox, args, first)
+    return [again] + [
+        Call(program=twin, args=there_and_back * (size // 2)) for twin in twins for size in sizes
+    ]
 
 
-def _there_and_back(program: str, args: Sequence[str]) -> Call:
-    return Call(program=program, args=[*args, *reversed(args)])
+def _batches(sandbox: Sandbox, args: Sequence[str], first: Outcome) -> list[int]:
+    """How many draws per guest, each an even number, half of NUM_DRAWS in all."""
+    limits = sandbox.limits
+    loads = (
+        first.cost.cpu_s / limits.cpu_s,
+        sum(map(len, first.values)) / limits.total_bytes,
+        sum(len(text.encode("utf-8", "surrogatepass")) + 1 for text in args) / limits.args_bytes,
+    )
+    most = int(_BUSY_SHARE / max(*loads, 1e-6)) // 2 * 2
+    total = NUM_DRAWS // 2
+    size = min(total, max(2, most))
+    return [min(size, total - start) for start in range(0, total, size)]
 
 
-def _difference(again: Outcome, first: Outcome) -> Rejection | None:
-    """What is wrong with a second run, if anything."""
+@cache
+def _preamble(memory_mb: int) -> str:
+    """What a twin runs behind: the text of `lots.py`, and less memory than the program has."""
+    source = resources.files("sandbox.guest").joinpath("lots.py").read_text("utf-8")
+    return f"{source}\n_lot_ballast = bytes({memory_mb << 17})"
+
+
+def _difference(again: Outcome, first: Outcome, *, is_twin: bool) -> Rejection | None:
+    """What is wrong with a later run, if anything."""
     num_args = len(first.values)
     if again.is_ok:
-        there, back = again.values[:num_args], again.values[num_args:][::-1]
-        if there != first.values:
-            return Rejection(reason="nondeterministic", detail="another process, another value")
-        if back != there:
-            return Rejection(reason="mutates", detail="a later call gave another value")
+        for start in range(0, len(again.values), num_args):
+            part = again.values[start : start + num_args]
+            is_back = start // num_args % 2
+            if (part[::-1] if is_back else part) != first.values:
+                return _changed(start, "another value", is_twin=is_twin)
         return None
-    if again.verdict in (Verdict.LOST, Verdict.TIMEOUT):
-        return _rejection(again)  # says nothing of the program: twice the work, a busy machine
-    if again.failed is not None and again.failed >= num_args:
-        return Rejection(reason="mutates", detail=f"a later call ended as {again.verdict}")
-    return Rejection(reason="nondeterministic", detail=f"another process ended as {again.verdict}")
+    if again.verdict in _UNTOLD:
+        return _rejection(again)
+    is_later = again.failed is not None and again.failed >= num_args
+    return _changed(num_args if is_later else 0, again.verdict.value, is_twin=is_twin)
+
+
+def _changed(start: int, what: str, *, is_twin: bool) -> Rejection:
+    if is_twin:
+        detail = f"{what} with another set order, other addresses or less room"
+        return Rejection(reason="nondeterministic", detail=detail)
+    if start:
+        return Rejection(reason="mutates", detail=f"a later call: {what}")
+    return Rejection(reason="nondeterministic", detail=f"another process: {what}")
 
 
 def _rejection(outcome: Outcome) -> Rejection:

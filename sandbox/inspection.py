@@ -1,6 +1,6 @@
 """Static facts of a program, as found by a guest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandbox.call import Outcome
 from sandbox.value import decode
@@ -24,8 +24,11 @@ class Inspection:
     """Size of the syntax tree."""
     trivial: bool
     """f only returns a constant or one of its parameters unchanged."""
-    order_sensitive: bool = False
-    """The program uses sets, whose order the hash seed decides."""
+    leaves_open: bool = False
+    """The program has sets, makes texts of values or catches everything: what Python leaves open
+    (set order, addresses, room on stack and heap) may show in its result."""
+    twin: str = field(default="", repr=False)
+    """For such a program: its twin, which draws all that by lot; empty if there is none."""
 
 
 def to_inspection(outcome: Outcome) -> Inspection:
@@ -37,10 +40,10 @@ def to_inspection(outcome: Outcome) -> Inspection:
 
 def _read(facts: object) -> Inspection:
     """From the guest's tuple, every field of which is checked: a parser bug is the guest's too."""
-    kinds = (str, str, str, int, int, int, bool, bool)
+    kinds = (str, str, str, int, int, int, bool, bool, str)
     if not isinstance(facts, tuple) or tuple(map(type, facts)) != kinds:
         return _no_inspection("crashed: malformed inspection")
-    problem, normal_form, shape, low, high, num_nodes, trivial, order_sensitive = facts
+    problem, normal_form, shape, low, high, num_nodes, trivial, is_open, twin = facts
     return Inspection(
         ok=not problem,
         problem=problem,
@@ -49,7 +52,8 @@ def _read(facts: object) -> Inspection:
         num_params=(low, high),
         num_nodes=num_nodes,
         trivial=trivial,
-        order_sensitive=order_sensitive,
+        leaves_open=is_open,
+        twin=twin,
     )
 
 

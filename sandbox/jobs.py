@@ -1,22 +1,33 @@
-"""The job as it is sent to a guest: JSON, ASCII only, so that any text a model wrote survives."""
+"""From a request and its limits to the job that a guest is sent."""
 
-import json
 import math
 
 from sandbox.call import Call
+from sandbox.guest.job import Job, JobKind
 from sandbox.limits import Limits
+from sandbox.script import Script
 
 
-def encode_job(call: Call, *, token: bytes, limits: Limits, is_inspection: bool = False) -> bytes:
-    """What `sandbox.guest.program.Job` reads."""
-    fields = {
-        "token": token.hex(),
-        "program": call.program,
-        "args": list(call.args),
-        "is_inspection": is_inspection,
-        "cpu_s": math.ceil(limits.cpu_s),
-        "memory_bytes": limits.memory_mb << 20,
-        "output_bytes": limits.output_bytes,
-        "total_bytes": limits.total_bytes,
-    }
-    return json.dumps(fields).encode()
+def encode_job(
+    request: Call | Script, *, token: bytes, limits: Limits, is_inspection: bool = False
+) -> bytes:
+    """What `sandbox.guest.job.Job.unpack` reads."""
+    kind, texts = _request(request)
+    return Job(
+        token=token,
+        kind=JobKind.INSPECT if is_inspection else kind,
+        texts=texts,
+        cpu_s=math.ceil(limits.cpu_s),
+        threads=limits.threads,
+        memory_bytes=limits.memory_mb << 20,
+        output_bytes=limits.output_bytes,
+        total_bytes=limits.total_bytes,
+    ).pack()
+
+
+def _request(request: Call | Script) -> tuple[JobKind, list[str]]:
+    if isinstance(request, Script):
+        return JobKind.SCRIPT, [request.source, request.stdin]
+    if request.program is None:
+        return JobKind.READ, list(request.args)
+    return JobKind.CALL, [request.program, *request.args]

@@ -9,7 +9,8 @@ TASK_MODULES = (
 
 GUEST_MODULES = (
     *TASK_MODULES,
-    "__future__", "base64", "binascii", "calendar", "contextlib", "datetime", "difflib", "hashlib",
-    "random", "struct", "sys", "time", "warnings", "zlib",
+    "__future__", "base64", "binascii", "builtins", "calendar", "colorsys", "contextlib", "csv",
+    "datetime", "difflib", "graphlib", "hashlib", "io", "keyword", "linecache", "pprint", "queue",
+    "random", "struct", "sys", "time", "traceback", "warnings", "zlib",
 )  # fmt: skip
 """What any program may import, a solver's or a benchmark's."""

@@ -1,12 +1,9 @@
-"""The host's side of one running guest: its socket, its pidfd and what was seen so far.
+"""The host's side of one running guest: its slot, its socket and what was seen so far.
 
-Knows sockets and signals but no event loop: the worker calls in when something is ready.
+Knows sockets but no event loop and no zygote: the worker calls in when something is ready.
 """
 
 import asyncio
-import contextlib
-import os
-import signal
 import socket
 
 from sandbox.judge import End
@@ -21,20 +18,23 @@ class RunningGuest:
         self,
         call: socket.socket,
         *,
+        slot: int,
         job: bytes,
         max_frame: int,
         ended: "asyncio.Future[tuple[End, float]]",
     ) -> None:
+        self.slot = slot
         self.ended = ended
         """The end and the guest's peak resident kilobytes."""
         self.timer: asyncio.TimerHandle | None = None
+        self.is_watched = False
+        """Whether the loop watches the socket."""
         self.deadline_passed = False
-        self.is_doomed = False
         self._call = call
         self._unsent = memoryview(len(job).to_bytes(4, "big") + job)
         self._max_frame = max_frame
         self._frame = bytearray()
-        self._pidfd = -1
+        self._is_refused = False
 
     def fileno(self) -> int:
         """The call socket's, for the loop to watch."""
@@ -56,6 +56,9 @@ class RunningGuest:
             chunk = self._call.recv(_CHUNK)
         except BlockingIOError:
             return True
+        except ConnectionResetError:
+            self._is_refused = True
+            return False
         except OSError:
             return False
         self._frame += chunk
@@ -69,27 +72,15 @@ class RunningGuest:
             self.pull()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a guest may have read its job; the kernel says so of one that surely has not."""
+        self.pull()
+        return not self._is_refused
+
+    @property
     def has_overflowed(self) -> bool:
         """Whether the frame is over its cap, and the guest beyond hope."""
         return len(self._frame) > self._max_frame
-
-    def adopt(self, pidfd: int) -> None:
-        """The zygote has forked; from here on the guest can be killed."""
-        self._pidfd = pidfd
-        if self.is_doomed:
-            self.kill()
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the zygote has reported its fork."""
-        return self._pidfd >= 0
-
-    def kill(self) -> None:
-        """SIGKILL now, or as soon as there is a pidfd."""
-        self.is_doomed = True
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def end(self, *, status: int, cpu_s: float) -> End:
         """All that was seen, for the judge."""
@@ -102,10 +93,7 @@ class RunningGuest:
         )
 
     def close(self) -> None:
-        """Give back descriptors and the timer."""
+        """Give back the descriptor and the timer."""
         self._call.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
         if self.timer is not None:
             self.timer.cancel()

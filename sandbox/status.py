@@ -15,8 +15,9 @@ LAYERS = (
     "landlock",
     "mdwe",
     "clock",
+    "cgroup",
 )
-"""Every layer a zygote reports; the first three are never optional."""
+"""Every layer, as a zygote or the host reports it; the first three are never optional."""
 MANDATORY = LAYERS[:3]
 
 
@@ -25,14 +26,20 @@ class Status:
     """What the pool is made of and what it has done."""
 
     jail: str
-    """`namespaces` or `filter-only`: what the zygotes really have."""
+    """`native`, `nsjail` or `filter-only`: what the zygotes really have."""
     layers: dict[str, tuple[bool, str]]
     """Layer -> (on in every zygote, detail)."""
     num_workers: int
     num_idle: int
+    """Zygotes without a guest."""
+    num_running: int
+    """Guests that run now."""
     num_waiting: int
+    """Calls that no zygote has taken yet."""
     num_starts: int
     """Zygotes ever started."""
+    num_recycled: int
+    """Zygotes replaced because they had served long or had grown; not counted as lost."""
     num_calls: int
     verdicts: dict[str, int]
     busy_s: float

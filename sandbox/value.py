@@ -11,7 +11,6 @@ reads back as the same bytes.
 
 import math
 import struct
-from collections.abc import Iterator
 from itertools import pairwise
 
 from sandbox.errors import SandboxError
@@ -33,17 +32,17 @@ class ValueFormatError(SandboxError):
 
 def check(data: bytes) -> None:
     """ValueFormatError unless `data` is exactly one canonical value."""
-    _parse(data)
+    parse(data)
 
 
 def render(data: bytes) -> str:
     """Python literal text of a canonical value; dicts and sets in canonical order."""
-    return _parse(data).text
+    return parse(data).text
 
 
 def render_arguments(data: bytes) -> str:
     """Argument list text of a value `[positional, {name: value}]`, as `spell` gets it."""
-    positional, named = _parse(data).children
+    positional, named = parse(data).children
     pairs = zip(named.children[::2], named.children[1::2], strict=True)
     keywords = [f"{name.leaf}={value.text}" for name, value in pairs]
     return ", ".join([*(child.text for child in positional.children), *keywords])
@@ -51,26 +50,60 @@ def render_arguments(data: bytes) -> str:
 
 def decode(data: bytes) -> Plain:
     """The value as plain Python data; refuses sets and dicts with many colliding hashes."""
-    return _parse(data).build()
+    return parse(data).build()
 
 
-class _Node:
-    """A value while it is read: its text, where it stands, and its children if it has any."""
+class Node:
+    """One value as it was read: where it stands, and its children if it has any.
 
-    __slots__ = ("children", "leaf", "loose", "span", "tag", "text", "total")
+    What is derived from it is made when it is asked for: kept at every level of a deep nest, a
+    megabyte of text would be held sixty times. Recursion is bounded by MAX_DEPTH.
+    """
+
+    __slots__ = ("children", "leaf", "span", "tag", "total")
 
     def __init__(self, tag: str, start: int, total: int = 0) -> None:
         self.tag = tag
         self.span = (start, start)
         self.total = total
-        self.children: list[_Node] = []
+        self.children: list[Node] = []
         self.leaf: Plain = None
-        self.text = ""
-        self.loose = b""
-        """Encoding after which 1, 1.0 and True are one, for finding equal members."""
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is what its children make it."""
+        return self.tag in _OPENERS
+
+    @property
+    def text(self) -> str:
+        """A Python expression in the guest's literal grammar."""
+        if not self.is_container:
+            return _leaf_text(self.leaf)
+        texts = [child.text for child in self.children]
+        if not texts:
+            return _EMPTY[self.tag]
+        if self.tag == "U" and len(texts) == 1:
+            return f"({texts[0]},)"
+        if self.tag == "M":
+            texts = [f"{k}: {v}" for k, v in zip(texts[::2], texts[1::2], strict=True)]
+        return _OPENERS[self.tag] + ", ".join(texts) + _CLOSERS[self.tag]
+
+    @property
+    def loose(self) -> bytes:
+        """Encoding after which 1, 1.0 and True are one; empty for what has no hash."""
+        if not self.is_container:
+            return _loose(self.leaf)
+        if self.tag not in "UZ":
+            return b""
+        kept = [child.loose for child in self.children]
+        if b"" in kept:
+            return b""
+        body = b"".join(sorted(kept) if self.tag == "Z" else kept)
+        return self.tag.encode() + len(body).to_bytes(4, "big") + body
 
     def build(self) -> Plain:
-        if self.tag not in _OPENERS:
+        """The value as plain Python data."""
+        if not self.is_container:
             return self.leaf
         items = [child.build() for child in self.children]
         if self.tag == "L":
@@ -85,9 +118,10 @@ class _Node:
         return set(items) if self.tag == "E" else frozenset(items)
 
 
-def _parse(data: bytes) -> _Node:
+def parse(data: bytes) -> Node:
+    """The tree of exactly one canonical value; ValueFormatError for anything else."""
     reader = _Reader(data)
-    open_nodes: list[_Node] = []
+    open_nodes: list[Node] = []
     while True:
         node = reader.node()
         while node.total == len(node.children):
@@ -102,38 +136,13 @@ def _parse(data: bytes) -> _Node:
         open_nodes.append(node)
 
 
-def _close(node: _Node, data: bytes, end: int) -> None:
+def _close(node: Node, data: bytes, end: int) -> None:
     node.span = (node.span[0], end)
-    if node.tag not in _OPENERS:
-        return
     if node.tag in _UNORDERED:
         _check_members(node, data)
-    parts = list(_joined(node))
-    node.text = _OPENERS[node.tag] + ", ".join(parts) + _CLOSERS[node.tag]
-    if not parts:
-        node.text = _EMPTY[node.tag]
-    elif node.tag == "U" and len(parts) == 1:
-        node.text = f"({parts[0]},)"
-    if node.tag in "UZ":
-        node.loose = _loose_container(node)
 
 
-def _loose_container(node: _Node) -> bytes:
-    kept = [child.loose for child in node.children]
-    if b"" in kept:
-        return b""  # something inside has no hash, so neither has this
-    body = b"".join(sorted(kept) if node.tag == "Z" else kept)
-    return node.tag.encode() + len(body).to_bytes(4, "big") + body
-
-
-def _joined(node: _Node) -> Iterator[str]:
-    texts = [child.text for child in node.children]
-    if node.tag == "M":
-        return (f"{k}: {v}" for k, v in zip(texts[::2], texts[1::2], strict=True))
-    return iter(texts)
-
-
-def _check_members(node: _Node, data: bytes) -> None:
+def _check_members(node: Node, data: bytes) -> None:
     members = node.children[::2] if node.tag == "M" else node.children
     encodings = [data[slice(*member.span)] for member in members]
     if any(a >= b for a, b in pairwise(encodings)):
@@ -153,7 +162,7 @@ class _Reader:
         self.at = 0
         self._nodes = 0
 
-    def node(self) -> _Node:
+    def node(self) -> Node:
         """The next node; a container comes without its children."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
@@ -164,11 +173,9 @@ class _Reader:
             count = self._size()
             if count > MAX_NODES:
                 raise ValueFormatError(f"more than {MAX_NODES} nodes")
-            return _Node(tag, start, 2 * count if tag == "M" else count)
-        node = _Node(tag, start)
+            return Node(tag, start, 2 * count if tag == "M" else count)
+        node = Node(tag, start)
         node.leaf = self._leaf(tag)
-        node.text = _leaf_text(node.leaf)
-        node.loose = _loose(node.leaf)
         return node
 
     def expect_end(self) -> None:

@@ -28,6 +28,7 @@ MNT_DETACH = 0x2
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
 _PR_SET_TSC = 26
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_MDWE = 65
@@ -35,7 +36,13 @@ _PR_TSC_SIGSEGV = 2
 _PR_MDWE_REFUSE_EXEC_GAIN = 1
 _SECCOMP_SET_MODE_FILTER = 1
 _BPF_INSTRUCTION_BYTES = 8
+_PROT_NONE = 0
+_MAP_PRIVATE = 0x02
+_MAP_ANONYMOUS = 0x20
 _CAPABILITY_VERSION_3 = 0x20080522
+CAP_KILL = 5
+CAP_SETGID = 6
+CAP_SETUID = 7
 
 # System calls without a wrapper in older C libraries. Landlock has one number everywhere.
 _NUMBERS = {
@@ -45,8 +52,12 @@ _NUMBERS = {
 LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_RESTRICT_SELF = 446
 
+_CAP_HEADER = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.mmap.restype = ctypes.c_ssize_t
+_libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 def _check(result: int, what: str) -> int:
@@ -102,8 +113,7 @@ def set_hostname(name: bytes) -> None:
 
 
 def _prctl(option: int, value: int, what: str) -> None:
-    zero = ctypes.c_ulong(0)
-    _check(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero), what)
+    _check(_libc.prctl(option, value, 0, 0, 0), what)
 
 
 def die_with_parent() -> None:
@@ -131,21 +141,38 @@ def trap_clock() -> None:
     _prctl(_PR_SET_TSC, _PR_TSC_SIGSEGV, "PR_SET_TSC")
 
 
-def drop_capabilities() -> None:
-    """Empty the effective, permitted and inheritable capability sets."""
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, bytes(24)), "capset")
+def has_room(size: int) -> bool:
+    """Whether the limit of the address space allows `size` bytes more."""
+    arguments = (_PROT_NONE, _MAP_PRIVATE | _MAP_ANONYMOUS, -1, ctypes.c_ssize_t(0))
+    address = _libc.mmap(None, ctypes.c_size_t(size), *arguments)
+    if address == -1:
+        ctypes.set_errno(0)  # a guest would find it there
+        return False
+    _check(_libc.munmap(ctypes.c_ssize_t(address), ctypes.c_size_t(size)), "munmap")
+    return True
+
+
+def keep_capabilities() -> None:
+    """Let the permitted capabilities survive the next change from root to another user."""
+    _prctl(_PR_SET_KEEPCAPS, 1, "PR_SET_KEEPCAPS")
+
+
+def set_capabilities(*kept: int) -> None:
+    """Effective and permitted capabilities become exactly `kept`, numbers below 32."""
+    mask = sum(1 << number for number in kept)
+    _check(_libc.capset(_CAP_HEADER, struct.pack("6I", mask, mask, 0, 0, 0, 0)), "capset")
 
 
 class Filter:
     """A compiled seccomp program, laid out in the zygote so that a guest only has to load it."""
 
-    __slots__ = ("_buffer", "_number", "_program")
+    __slots__ = ("_buffer", "_number", "_program", "num_instructions")
 
     def __init__(self, instructions: bytes) -> None:
         count, rest = divmod(len(instructions), _BPF_INSTRUCTION_BYTES)
         if rest or not count:
             raise ValueError(f"a filter is whole BPF instructions, got {len(instructions)} bytes")
+        self.num_instructions = count
         self._buffer = ctypes.create_string_buffer(instructions, len(instructions))
         address = ctypes.addressof(self._buffer)
         self._program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", count, address), 16)

@@ -3,13 +3,18 @@
 Constants; lists, tuples, sets and dicts of literals; a sign before a number; `1 + 2j`; `inf` and
 `nan` by name. Four calls are spelled as Python spells the values: `set()`, `frozenset(...)`,
 `float('inf' | '-inf' | 'nan')` and `complex(real, imag)`. No other call, name, attribute,
-operator, comprehension, f-string or unpacking. The text may span lines and carry comments.
+operator, comprehension, f-string or unpacking. The text may span lines and carry comments; texts
+side by side are one text, as in Python. docs/values.md has the grammar.
 
 The parser itself is a target (deep nests, giant constants), which is why this runs in a guest.
+Whatever the text, there is a value or a LiteralError.
 """
 
 import ast
+import warnings
 from collections.abc import Callable
+
+from sandbox.guest.canon import MAX_INT_BITS
 
 MAX_DEPTH = 100
 
@@ -17,6 +22,9 @@ _NAMES = {"inf": float("inf"), "nan": float("nan")}
 _FLOATS = {"inf": "inf", "+inf": "inf", "-inf": "-inf", "nan": "nan"}
 _CONSTANTS = (int, float, complex, str, bytes, bool, type(None))
 _NUMBERS = (int, float, complex)
+
+
+_TOO_LONG = "an int over the limit"
 
 
 class LiteralError(Exception):
@@ -47,9 +55,12 @@ def parse_arguments(text: str) -> tuple[list[object], dict[str, object]]:
 
 def _parse(text: str) -> ast.expr:
     try:
-        return ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an odd escape is a matter of taste, not of value
+            return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise LiteralError(type(error).__name__) from None
+        is_long = "Exceeds the limit" in str(error)
+        raise LiteralError(_TOO_LONG if is_long else type(error).__name__) from None
 
 
 def _value(node: ast.expr, depth: int) -> object:
@@ -60,11 +71,15 @@ def _value(node: ast.expr, depth: int) -> object:
         return read(node, depth + 1)
     except TypeError:  # an unhashable key or member
         raise LiteralError("unhashable") from None
+    except OverflowError:  # an int that is no part of a complex number
+        raise LiteralError("a number over the limit") from None
 
 
 def _constant(node: ast.Constant, _depth: int) -> object:
     if type(node.value) not in _CONSTANTS:
         raise LiteralError("Ellipsis")
+    if type(node.value) is int and node.value.bit_length() > MAX_INT_BITS:
+        raise LiteralError(_TOO_LONG)  # hexadecimal digits have no limit of their own
     return node.value
 
 

@@ -1,48 +1,32 @@
 """Runs one job inside a confined guest and makes its claim.
 
-A job is one of three: run a program's f on argument lists, read literals, inspect a source. The
-program gets a copy of `builtins` of its own, so that what it patches is not what this module
-uses. Nothing the program defines is called after f has returned.
+A job is one of four: call a program's f on argument lists, read literals, inspect a source, run a
+script from its first line to its last. Of what f's program defines nothing is called after f has
+returned.
 """
 
-import builtins
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TypeVar
 
-from sandbox.guest import canon, claim, literal, screen
+from sandbox.guest import canon, claim, literal, module, screen, script
 from sandbox.guest.claim import Kind
+from sandbox.guest.job import Job, JobKind
+from sandbox.guest.plain import parse_plain
 
 _PROGRAM = "program"
-_LATE = frozenset({"_pylong", "_strptime", "copyreg", "functools", "time", "warnings"})
-"""What C code imports late through the `__import__` of whoever called it."""
+_REHEARSAL = """
+def f(x, k=None):
+    total = 0
+    for i, item in enumerate(x):
+        if isinstance(item, int):
+            total += i * item
+    return [total, sorted(map(str, x)), {**k, "n": f"{total:d}"}]
+"""
 _settrace, _setprofile, _set_depth = sys.settrace, sys.setprofile, sys.setrecursionlimit
 _MAX_DEPTH = 1000
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Job:
-    """What the host asks of one guest."""
-
-    token: bytes
-    program: str | None
-    args: list[str]
-    is_inspection: bool
-    cpu_s: int
-    memory_bytes: int
-    output_bytes: int
-    total_bytes: int
-
-    @classmethod
-    def parse(cls, body: bytes) -> "Job":
-        """From the JSON that the host wrote."""
-        fields = json.loads(body)
-        fields["token"] = bytes.fromhex(fields["token"])
-        return cls(**fields)
 
 
 class _Stop(Exception):  # noqa: N818 - it ends a job, in success or not
@@ -53,30 +37,77 @@ class _Stop(Exception):  # noqa: N818 - it ends a job, in success or not
         self.kind, self.error, self.failed = kind, error, failed
 
 
-def answer(job: Job, *, modules: frozenset[str], task_modules: frozenset[str]) -> bytes:
+REHEARSAL = Job(
+    token=bytes(8),
+    kind=JobKind.CALL,
+    texts=[_REHEARSAL, "[3, 'b', 2.5]", "(None, True), k={'a': 1}"],
+    cpu_s=1,
+    threads=0,
+    memory_bytes=1 << 20,
+    output_bytes=1 << 16,
+    total_bytes=1 << 20,
+)
+"""A small call of ours: a zygote warms up on it."""
+
+
+@dataclass(slots=True)
+class Setting:
+    """What a zygote has ready for its guests."""
+
+    modules: frozenset[str]
+    """What a program may import, and a task's program."""
+    task_modules: frozenset[str]
+    namespace: dict[str, object]
+    """The globals of the one program that a guest will run. They hold a copy of `builtins`: making
+    it touches every builtin, which costs a guest a page fault for most of them."""
+
+    @classmethod
+    def prepare(cls, modules: frozenset[str], task_modules: frozenset[str]) -> "Setting":
+        """Make what a guest would otherwise have to make."""
+        return cls(modules, task_modules, module.new(_PROGRAM, modules))
+
+
+def answer(job: Job, setting: Setting) -> bytes:
     """The frame for this job; never raises for anything that a program can do in Python."""
     try:
-        values = _values(job, modules, task_modules)
+        values = _values(job, setting)
         return claim.pack(job.token, Kind.OK, values=values)
     except _Stop as stop:
         return claim.pack(job.token, stop.kind, failed=stop.failed, error=stop.error)
 
 
-def _values(job: Job, modules: frozenset[str], task_modules: frozenset[str]) -> list[bytes]:
+def _values(job: Job, setting: Setting) -> list[bytes]:
     outputs = _Outputs(job)
-    if job.is_inspection:
-        assert job.program is not None
-        outputs.add(screen.inspect(job.program, task_modules))
-    elif job.program is None:
-        for index, text in enumerate(job.args):
+    if job.kind == JobKind.INSPECT:
+        outputs.add(screen.inspect(job.texts[0], setting.task_modules))
+    elif job.kind == JobKind.SCRIPT:
+        source, stdin = job.texts
+        outputs.add_pages(_script(source, stdin, job.output_bytes, setting.modules))
+    elif job.kind == JobKind.READ:
+        for index, text in enumerate(job.texts):
             outputs.add(_literal(literal.parse_value, text, index))
     else:
+        program, *args = job.texts
         # All arguments are parsed before the program gets a chance to patch the parser.
-        parsed = [_literal(literal.parse_arguments, a, i) for i, a in enumerate(job.args)]
-        function = _load(job.program, modules)
+        parsed = [_literal(_parse_arguments, text, i) for i, text in enumerate(args)]
+        function = _load(program, setting.namespace)
         for index, (positional, keywords) in enumerate(parsed):
             outputs.add(_call(function, positional, keywords, index))
     return outputs.values
+
+
+def _parse_arguments(text: str) -> tuple[list[object], dict[str, object]]:
+    plain = parse_plain(text)
+    return literal.parse_arguments(text) if plain is None else (plain, {})
+
+
+def _script(source: str, stdin: str, max_bytes: int, modules: frozenset[str]) -> script.Pages:
+    try:
+        return script.run(source, stdin, max_bytes=max_bytes, modules=modules)
+    except script.OverflowedError:
+        raise _Stop(Kind.OUTPUT, "stdout and stderr over limits.output_bytes") from None
+    finally:
+        _restore()
 
 
 def _literal(parse: Callable[[str], T], text: str, index: int) -> T:
@@ -88,49 +119,19 @@ def _literal(parse: Callable[[str], T], text: str, index: int) -> T:
         raise _Stop(Kind.MEMORY, "MemoryError", index) from None
 
 
-def _load(source: str, modules: frozenset[str]) -> Callable[..., object]:
+def _load(source: str, namespace: dict[str, object]) -> Callable[..., object]:
     """Execute the program's top level and return its f."""
     try:
-        code = compile(source, "<program>", "exec", dont_inherit=True)
+        code = compile(source, module.FILE, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise _Stop(Kind.INVALID, f"syntax: {type(error).__name__}") from None
     except MemoryError:
         raise _Stop(Kind.MEMORY, "MemoryError") from None
-    namespace = _namespace(modules)
     _guarded(lambda: exec(code, namespace), None)
     function = namespace.get("f")
     if not callable(function):
         raise _Stop(Kind.INVALID, "no_f: the program defines no function f")
     return function
-
-
-def _namespace(modules: frozenset[str]) -> dict[str, object]:
-    own = ModuleType("builtins")
-    own.__dict__.update(builtins.__dict__)
-    own.__dict__["__import__"] = _importer(modules)
-    sys.modules["builtins"] = own
-    module = ModuleType(_PROGRAM)
-    module.__dict__["__builtins__"] = own
-    sys.modules[_PROGRAM] = module  # dataclasses and typing look a class's module up by name
-    return module.__dict__
-
-
-def _importer(modules: frozenset[str]) -> Callable[..., object]:
-    """`import` for the program's own text; the library's imports are not touched."""
-    real = builtins.__import__
-
-    def load(
-        name: str,
-        _globals: object = None,
-        _locals: object = None,
-        fromlist: Sequence[str] | None = (),
-        level: int = 0,
-    ) -> object:
-        if level or (name not in _LATE and name.partition(".")[0] not in modules):
-            raise ModuleNotFoundError(f"no module named {name!r} here", name=name)
-        return real(name, None, None, fromlist or (), 0)
-
-    return load
 
 
 def _call(
@@ -147,21 +148,17 @@ def _guarded(action: Callable[[], object], index: int | None) -> object:
     try:
         return action()
     except BaseException as error:  # noqa: BLE001 - SystemExit and friends are the guest's too
-        kind, name = _describe(type(error))
+        kind, name = module.describe(type(error))
         raise _Stop(kind, name, index) from None
     finally:
-        _settrace(None)
-        _setprofile(None)
-        _set_depth(_MAX_DEPTH)
+        _restore()
 
 
-def _describe(raised: type[BaseException]) -> tuple[Kind, str]:
-    name = type.__dict__["__name__"].__get__(raised)  # not the metaclass's idea of a name
-    if raised is MemoryError:
-        return Kind.MEMORY, name
-    if raised in (PermissionError, ModuleNotFoundError):
-        return Kind.FORBIDDEN, name
-    return Kind.RAISED, name
+def _restore() -> None:
+    """Take back what a program may have done to the interpreter that runs us too."""
+    _settrace(None)
+    _setprofile(None)
+    _set_depth(_MAX_DEPTH)
 
 
 class _Outputs:
@@ -170,6 +167,13 @@ class _Outputs:
     def __init__(self, job: Job) -> None:
         self.values: list[bytes] = []
         self._one, self._left = job.output_bytes, job.total_bytes
+        if job.kind == JobKind.INSPECT:  # ours, and as long as the program's twin
+            self._one = job.total_bytes
+
+    def add_pages(self, pages: script.Pages) -> None:
+        """A script's output, whose size was kept while it was written."""
+        self._one = self._left
+        self.add(pages)
 
     def add(self, value: object) -> None:
         index = len(self.values)
@@ -182,6 +186,6 @@ class _Outputs:
         except MemoryError:
             raise _Stop(Kind.MEMORY, "MemoryError", index) from None
         except Exception as error:  # noqa: BLE001 - a value built to break its reader
-            raise _Stop(Kind.UNENCODABLE, _describe(type(error))[1], index) from None
+            raise _Stop(Kind.UNENCODABLE, module.describe(type(error))[1], index) from None
         self._left -= len(encoded)
         self.values.append(encoded)

@@ -1,11 +1,17 @@
 """What makes every guest's surroundings the same: no files, no environment, no clock, no output."""
 
+import copy
 import datetime as dt
+import fractions
 import importlib
+import json
+import math
 import os
 import sys
 import time
 from typing import NoReturn
+
+from sandbox.guest import script
 
 _CLOCKS = (
     "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns",
@@ -15,19 +21,13 @@ _CLOCKS = (
 _LATE = ("functools", "_strptime", "encodings.idna", "encodings.latin_1", "encodings.ascii")
 
 
-def import_all(names: list[str]) -> None:
+def import_all(names: list[str], *, random_seed: str) -> None:
     """All that a guest may import, and what the library imports late, while there are files."""
-    for name in (
-        *names,
-        "functools",
-        "_strptime",
-        "encodings.idna",
-        "encodings.latin_1",
-        "encodings.ascii",
-    ):
+    for name in (*names, *_LATE):
         importlib.import_module(name)
     if sys.version_info >= (3, 12):
         importlib.import_module("_pylong")
+    importlib.import_module("random").seed(random_seed)
 
 
 class _Sink:
@@ -90,13 +90,36 @@ class _NoLock:
         """Nothing was taken."""
 
 
+class _NoCondition(_NoLock):
+    """A condition that nobody else can ever bring about."""
+
+    def __init__(self, _lock: object = None) -> None:
+        """Whatever the lock is, it is free."""
+
+    def notify(self, _n: int = 1) -> None:
+        """Nobody waits."""
+
+    notify_all = notify
+
+    def wait(self, _timeout: float | None = None) -> NoReturn:
+        raise RuntimeError("there is no other thread here: this would wait for ever")
+
+
+class _OneThread:
+    """What `queue` asks of `threading`, where there is one thread."""
+
+    Lock = _NoLock
+    Condition = _NoCondition
+
+
 def _unlock_library() -> None:
     """CPython reads a clock to take a lock; these are the locks of the importable modules."""
     for module, name, substitute in (
         ("functools", "RLock", _NoLock),
         ("_strptime", "_cache_lock", _NoLock()),
+        ("queue", "threading", _OneThread),
     ):
-        loaded = sys.modules[module]
+        loaded = sys.modules.get(module)
         if hasattr(loaded, name):
             setattr(loaded, name, substitute)
 
@@ -114,6 +137,31 @@ def _warm_up() -> None:
     day.timetz().isoformat()
     day.time().strftime("%H")
     hash(day), str(day), repr(day), day.isocalendar()
+    zone = dt.timezone(dt.timedelta(hours=1))
+    dt.datetime.fromtimestamp(0, zone).tzname()
+    dt.date.fromtimestamp(0)  # noqa: DTZ012 - which day it is does not matter
+    day.replace(year=2021)
+    zone.fromutc(day.replace(tzinfo=zone)), copy.deepcopy(day), copy.deepcopy(zone)
+    dt.timedelta(1) * 1.5, dt.timedelta(1) / 1.5, day.date().timetuple()
+    _warm_up_json()
+    for rounding in (math.ceil, math.floor, math.trunc):
+        rounding(1), rounding(fractions.Fraction(1, 2))
+    script.rehearse()
+
+
+def _warm_up_json() -> None:
+    for text in (
+        '[1, {"a": [true, false, null, 1.5, -1e3, "b"]}, {}, []]',
+        "1 2",
+        "[1",
+        '{"a"',
+        "x",
+    ):
+        try:
+            json.dumps(json.loads(text), indent=1), json.dumps(json.loads(text), sort_keys=True)
+            json.dumps(json.loads(text))
+        except ValueError:
+            pass
 
 
 def _no_clock(*_args: object) -> NoReturn:

@@ -4,58 +4,75 @@ Started by the host as a fresh process with one inherited socket (control). Life
 
     outer  read the configuration, leave the namespaces, fork inner, wait for it
     inner  (pid 1) import the guests' modules, enter the jail, report, then for ever:
-           receive a socket -> fork -> hand the host a pidfd -> wait -> report status and usage
+           FORK + slot + socket -> a guest in that slot;   KILL + slot -> no guest in that slot;
+           a guest that ended -> its status and usage to the host
 
-The call's own socket carries the job to the guest and the claim back; the zygote never reads it,
-so it never holds a program. A closed control socket is the order to end: it kills the guest.
+Several guests may run side by side, each in a slot of its own. The call's own socket carries the
+job to the guest and the claim back; the zygote never reads it, so it never holds a program. It is
+the parent of its guests and reaps them only here, so that a slot's pid is that of its guest until
+the host has been told of the end. A closed control socket is the order to end.
 """
 
+import array
 import gc
 import json
+import mmap
 import os
-import random
+import resource
 import select
 import signal
-import socket
 import struct
 import sys
-from pathlib import Path
+from _socket import CMSG_SPACE, socket  # the module `socket` is half a megabyte for every fork
 from typing import NoReturn
 
-from sandbox.guest import claim, confine, kernel, quiet
+from sandbox.guest import claim, identity, kernel, quiet, rlimits
 from sandbox.guest.claim import CALL_FD
-from sandbox.guest.program import Job, answer
+from sandbox.guest.confine import LEFT_OUT, Jail
+from sandbox.guest.job import Job
+from sandbox.guest.program import REHEARSAL, Setting, answer
 
-STARTED = b"S"
-ENDED = struct.Struct("<cidq")
-"""b"E", wait status, cpu seconds, max rss in kilobytes."""
+FORK, KILL = b"F", b"K"
+"""First byte of the host's two orders; the second is the slot."""
+ENDED = struct.Struct("<BidqqB")
+"""Slot, wait status, CPU seconds, peak RSS in kB; the zygote's own peak RSS in kB and next fd."""
 _MAX_CONFIG = 1 << 20
+_ANCILLARY = CMSG_SPACE(4)
 _write, _exit = os.write, os._exit  # a program may patch os; these are bound before it comes
 
 
 def main() -> None:
     """Entry of the outer process; argv is the control socket's number."""
-    control = socket.socket(fileno=int(sys.argv[2]))
+    control = socket(fileno=int(sys.argv[2]))
     config = json.loads(control.recv(_MAX_CONFIG))
     kernel.die_with_parent()
-    report: confine.Report = {}
+    jail = Jail(skip=frozenset(config["skip"]))
+    if config["nsjail"]:  # this is pid 1 already; its start is the proof
+        jail.report["namespaces"] = (os.getpid() == 1, config["nsjail"])
+        _inner(control, config, jail, alive=None)
     if config["namespaces"]:
-        confine.leave_namespaces(report)
+        jail.leave_namespaces()
     else:
-        report["namespaces"] = (False, "not asked for")
+        jail.report["namespaces"] = (False, "not asked for")
+    alive, lifeline = os.pipe()
     inner = os.fork()
     if inner == 0:
-        _inner(control, config, report)
-    control.send(json.dumps({"inner_pid": inner}).encode())
+        os.close(lifeline)
+        _inner(control, config, jail, alive)
     control.close()
     os.waitpid(inner, 0)
     os._exit(0)
 
 
-def _inner(control: socket.socket, config: dict[str, object], report: confine.Report) -> NoReturn:
+def _inner(control: socket, config: dict[str, object], jail: Jail, alive: int | None) -> NoReturn:
+    """`alive` is a pipe that ends with the outer process, or None if that is none of ours."""
     try:
         kernel.die_with_parent()
-        zygote = _Zygote(control, config, report)
+        if alive is not None:
+            if select.select([alive], [], [], 0)[0]:  # it died before we could ask to die with it
+                os._exit(1)
+            os.close(alive)
+        zygote = _Zygote(control, config, jail)
         control.send(json.dumps(zygote.report).encode())
     except BaseException as error:  # noqa: BLE001 - the host must learn why there is no zygote
         control.send(json.dumps({"failure": f"{type(error).__name__}: {error}"}).encode())
@@ -67,124 +84,157 @@ def _inner(control: socket.socket, config: dict[str, object], report: confine.Re
 class _Zygote:
     """What every guest of this process inherits."""
 
-    def __init__(
-        self, control: socket.socket, config: dict[str, object], report: confine.Report
-    ) -> None:
-        self._control = control
-        names = config["modules"]
-        assert isinstance(names, list)
-        self._modules = frozenset(str(name) for name in names)
-        tasks = config["task_modules"]
-        assert isinstance(tasks, list)
-        self._task_modules = frozenset(str(name) for name in tasks)
-        self._random_seed = str(config["random_seed"])
-        self._filter = _filter(str(config["filter"]), report)
-        quiet.import_all(sorted(self._modules))
-        quiet.silence()
-        self._vm_bytes = _vm_bytes()
-        self._has_clock_trap = False
-        skip = config["skip"]
-        uid = config["uid"]
-        assert isinstance(skip, list)
+    def __init__(self, control: socket, config: dict[str, object], jail: Jail) -> None:
+        modules = frozenset(map(str, _list(config["modules"])))
+        task_modules = frozenset(map(str, _list(config["task_modules"])))
+        filters, slots, uid = config["filters"], config["slots"], config["uid"]
+        assert isinstance(filters, dict)
+        assert isinstance(slots, int)
         assert isinstance(uid, int)
-        confine.enter_jail(report, uid=uid, skip=frozenset(skip))
-        self._has_clock_trap = report["clock"][0]
-        self._has_limits = "rlimits" not in skip
-        report["rlimits"] = (
-            self._has_limits,
-            "cpu memory files processes" if self._has_limits else "",
-        )
-        self.report = {"layers": report, "vm_bytes": self._vm_bytes}
-        self._reserve = bytearray(1 << 20)
+        self._control = control
+        self._pid = os.getpid()
+        self._slots = slots
+        self._filters = {name: _filter(text) for name, text in filters.items()}
+        quiet.import_all(sorted(modules), random_seed=str(config["random_seed"]))
+        quiet.silence()
+        self._vm_bytes = rlimits.address_space_bytes()
+        # Address space without memory, so nothing to copy; private, or guests would share it.
+        self._reserve = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._setting = Setting.prepare(modules, task_modules)
+        self._answer(REHEARSAL)  # what is made at its first use is made here, once
+        self._setting = Setting.prepare(modules, task_modules)  # without what that defined
         gc.collect()
         gc.freeze()
         gc.disable()
+        jail.enter(uid=uid, slots=slots)
+        self._jail = jail
+        jail.report["seccomp"] = _describe(self._filters)
+        self.report = {"layers": jail.report, "vm_bytes": self._vm_bytes}
+        self._guests: dict[int, tuple[int, int]] = {}
+        """pidfd -> slot, pid"""
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
+
+    # -- the zygote ------------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Fork guests until the host goes away. Waits for the host, or for host and guest."""
-        while True:
-            data, descriptors, _, _ = socket.recv_fds(self._control, 16, 1)
-            if not data:
-                return
-            (call,) = descriptors
-            pid = os.fork()
-            if pid == 0:
-                self._guest(call)
-            os.close(call)
-            if not self._see_out(pid):
-                return
-
-    def _see_out(self, pid: int) -> bool:
-        """Tell the host of the guest's start and end; False if the host went away."""
-        guest = os.pidfd_open(pid)
+        """Fork, kill and reap until the host goes away. Waits for the host and for all guests."""
+        control = self._control.fileno()
         try:
-            socket.send_fds(self._control, [STARTED], [guest])
-            if self._control in _first_ready(self._control, guest):
-                os.kill(pid, signal.SIGKILL)  # the only message while a guest runs is the end
-                os.waitpid(pid, 0)
-                return False
+            while True:
+                for fd, _ in self._poll.poll():
+                    if fd != control:
+                        self._reap(fd)
+                    elif not self._obey():
+                        return
         except BrokenPipeError:
-            os.kill(pid, signal.SIGKILL)
-            return False
+            pass
         finally:
-            os.close(guest)
-        _, status, usage = os.wait4(pid, 0)
-        cpu_s = usage.ru_utime + usage.ru_stime
-        self._control.send(ENDED.pack(b"E", status, cpu_s, usage.ru_maxrss))
+            for _, pid in self._guests.values():
+                os.kill(pid, signal.SIGKILL)
+
+    def _obey(self) -> bool:
+        """One order of the host; False when it is gone."""
+        order, ancillary, _, _ = self._control.recvmsg(2, _ANCILLARY)
+        if not order:
+            return False
+        slot = order[1]
+        if order[:1] == FORK:
+            self._fork(slot, _descriptor(ancillary))
+        else:
+            for held, pid in self._guests.values():
+                if held == slot:  # if not, it has ended, and the report is on its way
+                    os.kill(pid, signal.SIGKILL)
         return True
 
-    def _guest(self, call: int) -> NoReturn:
+    def _fork(self, slot: int, call: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._guest(slot, call)
+        os.close(call)
+        guest = os.pidfd_open(pid)
+        self._guests[guest] = slot, pid
+        self._poll.register(guest, select.POLLIN)
+
+    def _reap(self, guest: int) -> None:
+        slot, pid = self._guests.pop(guest)
+        self._poll.unregister(guest)
+        os.close(guest)
+        _, status, usage = os.wait4(pid, 0)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        own_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._control.send(
+            ENDED.pack(slot, status, cpu_s, usage.ru_maxrss, own_rss, min(guest, 255))
+        )
+
+    # -- the guest -------------------------------------------------------------------------------
+
+    def _guest(self, slot: int, call: int) -> NoReturn:
         """In the child: confine, run, claim, leave. Exit status 1 means no claim was sent."""
         try:
-            kernel.die_with_parent()
             os.dup2(call, CALL_FD)
             os.closerange(CALL_FD + 1, 1 << 20)
-            job = Job.parse(_read_job())
-            random.seed(self._random_seed)
-            gc.enable()
+            identity.become_guest(self._jail.identity, slot)
+            kernel.die_with_parent()  # after the change of uid, which clears it
+            if os.getppid() != self._pid:
+                _exit(1)
+            job = Job.unpack(_read_job())
             self._confine(job)
+            gc.enable()
             _write_all(self._answer(job))
             _exit(0)
         finally:
             _exit(1)
 
     def _confine(self, job: Job) -> None:
-        if self._has_limits:
-            confine.limit_guest(cpu_s=job.cpu_s, memory_bytes=self._vm_bytes + job.memory_bytes)
-        if self._has_clock_trap:
+        if self._jail.is_on("rlimits"):
+            rlimits.limit_guest(
+                cpu_s=job.cpu_s,
+                memory_bytes=self._vm_bytes + job.memory_bytes,
+                processes=self._num_processes(job.threads),
+            )
+        if self._jail.is_on("clock") and not job.threads:
             kernel.trap_clock()
-        if self._filter is not None:
-            self._filter.load()
+        chosen = self._filters["threads" if job.threads else "compute"]
+        if chosen is not None:
+            chosen.load()
+
+    def _num_processes(self, threads: int) -> int:
+        """The kernel counts all processes and threads of a uid: its slot's own, or everybody's."""
+        if not threads:
+            return 0
+        return 1 + threads if self._jail.identity.has_slots else 2 + self._slots * (1 + threads)
 
     def _answer(self, job: Job) -> bytes:
         out_of_memory = claim.pack(job.token, claim.Kind.MEMORY, error="MemoryError")
         try:
-            return answer(job, modules=self._modules, task_modules=self._task_modules)
+            return answer(job, self._setting)
         except MemoryError:  # not even the exception could be described: give back the reserve
-            self._reserve = bytearray()
+            self._reserve.close()
             return out_of_memory
 
 
-def _first_ready(control: socket.socket, guest: int) -> list[object]:
-    waiting = select.poll()
-    waiting.register(control, select.POLLIN)
-    waiting.register(guest, select.POLLIN)
-    ready = {fd for fd, _ in waiting.poll()}
-    return [] if guest in ready else [control]
+def _list(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value
 
 
-def _filter(instructions: str, report: confine.Report) -> kernel.Filter | None:
-    if not instructions:  # only a probe of the other layers asks for this
-        report["seccomp"] = (False, "left out on request")
-        return None
-    compiled = kernel.Filter(bytes.fromhex(instructions))
-    report["seccomp"] = (True, f"allow-list of {len(instructions) // 16} instructions")
-    return compiled
+def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:
+    ((_, _, data),) = ancillary
+    (descriptor,) = array.array("i", data)
+    return descriptor
 
 
-def _vm_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _filter(instructions: str) -> kernel.Filter | None:
+    """None only in a probe of the other layers."""
+    return kernel.Filter(bytes.fromhex(instructions)) if instructions else None
+
+
+def _describe(filters: dict[str, kernel.Filter | None]) -> tuple[bool, str]:
+    compute = filters["compute"]
+    if compute is None:
+        return LEFT_OUT
+    return True, f"allow-list of {compute.num_instructions} instructions"
 
 
 def _read_job() -> bytes:

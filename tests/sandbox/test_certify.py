@@ -1,10 +1,12 @@
 """A certificate means: the same canonical values, in other processes, orders and hash seeds."""
 
 import json
+import platform
 
 import pytest
 
-from sandbox import Certificate, Rejection, Sandbox, certify, render
+from sandbox import Certificate, Limits, Rejection, Sandbox, certify, render
+from sandbox.certify import NUM_DRAWS, POLICY
 
 COUNTER = "n = [0]\ndef f(x):\n n[0] += 1\n return n[0]"
 DEFAULT = "def f(x, seen=[]):\n seen.append(x)\n return len(seen)"
@@ -63,10 +65,59 @@ async def test_a_function_gets_a_certificate(sandbox: Sandbox):
     assert json.loads(json.dumps(found.to_dict()))["texts"] == ["[3, 1]", "[0]"]
 
 
-async def test_programs_with_sets_are_asked_of_every_hash_seed(sandbox: Sandbox):
-    found = await certify(sandbox, program="def f(x): return {str(x), 'a'}", args=["1"])
+async def test_a_certificate_tells_how_it_was_made(sandbox: Sandbox):
+    plain = await certify(sandbox, program="def f(x): return x + 1", args=["1", "2"])
+    assert isinstance(plain, Certificate)
+    assert (plain.num_guests, plain.num_runs, plain.num_draws) == (2, 2 + 4, 0)
+    sets = await certify(sandbox, program="def f(x): return len({str(x), 'a'})", args=["1", "2"])
+    assert isinstance(sets, Certificate)
+    assert (sets.num_guests, sets.num_draws) == (4, NUM_DRAWS)
+    assert sets.num_runs == 2 + 4 + 2 * NUM_DRAWS
+    assert len(set(sets.seeds)) == len(sets.seeds) >= 3
+    assert sets.cost.cpu_s > 0
+    facts = json.loads(json.dumps(sets.to_dict()))
+    assert facts["policy"] == POLICY
+    assert facts["python"] == platform.python_version()
+    assert facts["seeds"] == list(sets.seeds)
+    assert facts["inspection"]["leaves_open"]
+    assert "twin" not in facts["inspection"]
+
+
+async def test_a_program_that_can_have_no_twin_is_asked_of_every_hash_seed(sandbox: Sandbox):
+    program = "def f(x):\n set = frozenset\n return len(set(x))"
+    inspection = await sandbox.inspect(program)
+    assert (inspection.leaves_open, inspection.twin) == (True, "")
+    found = await certify(sandbox, program=program, args=["'abc'"])
     assert isinstance(found, Certificate)
     assert len(set(found.seeds)) == sandbox.num_zygotes == 4
+    assert found.num_draws == 0
+
+
+async def test_a_program_that_compiles_and_is_nested_too_deep_to_look_at_is_refused(
+    sandbox: Sandbox,
+):
+    program = "def f(x): return " + " + ".join(["x"] * 900)
+    found = await certify(sandbox, program=program, args=["1"])
+    assert found == Rejection(reason="screen", detail="nested too deep")
+    program = "def f(x): return " + " + ".join(["x"] * 200)
+    assert isinstance(await certify(sandbox, program=program, args=["1"]), Certificate)
+
+
+async def test_small_outputs_do_not_cut_an_inspection():
+    limits = Limits(output_bytes=4096)
+    async with Sandbox(workers=1, limits=limits) as small:
+        program = "def f(x):\n" + " x = f'{x}'\n" * 200 + " return x"
+        found = await certify(small, program=program, args=["1"])
+    assert isinstance(found, Certificate), found
+    assert len(found.inspection.twin) > limits.output_bytes
+
+
+async def test_draws_that_are_too_much_for_one_guest_are_spread(sandbox: Sandbox):
+    program = "def f(x):\n s = {str(i) for i in range(300_000)}\n return len(s)"
+    found = await certify(sandbox, program=program, args=["1"])
+    assert isinstance(found, Certificate), found
+    assert found.num_guests > 4
+    assert found.num_runs == 1 + 2 + NUM_DRAWS
 
 
 async def test_certify_without_arguments_is_a_mistake(sandbox: Sandbox):

@@ -58,6 +58,8 @@ def test_a_frame_that_is_not_exactly_right_is_a_crash(frame: bytes):
         (signal.SIGSYS, 0.1, Verdict.FORBIDDEN),
         (signal.SIGKILL, 0.1, Verdict.CRASHED),
         (signal.SIGXCPU, 0.1, Verdict.CRASHED),
+        (signal.SIGXCPU, 0.9, Verdict.CRASHED),
+        (signal.SIGXCPU, 1.6, Verdict.TIMEOUT),  # a busy host's ticks were ahead
         (signal.SIGXCPU, 2.0, Verdict.TIMEOUT),
         (signal.SIGKILL, 3.0, Verdict.TIMEOUT),
         (34, 0.1, Verdict.CRASHED),

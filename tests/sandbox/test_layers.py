@@ -1,47 +1,29 @@
 """Each layer is really on, each one matters alone, and a missing one is never silent."""
 
 import asyncio
-import logging
 import os
 from pathlib import Path
 
 import pytest
 
-from sandbox import Call, Limits, Sandbox, SandboxUnavailable, Verdict
+from sandbox import Call, Limits, Sandbox, SandboxUnavailable, Verdict, jails
 from sandbox.doctor import Finding, examine
+from sandbox.fleet import Fleet
 from sandbox.jail import syscalls
+from sandbox.jail.launch import Boot
 from sandbox.modules import GUEST_MODULES
 from sandbox.status import LAYERS
+from tests.sandbox.host import eventually, guests_in_their_program, status_of
 
 LOOP = Call(program="def f(x):\n while True: pass", args=["1"])
-PATIENCE_S = 20.0
-
-
-def read_status(pid: int | str) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-
-
-def filtered_child(zygote: int) -> dict[str, str] | None:
-    for child in Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split():
-        status = read_status(child)
-        if status["Seccomp"] != "0":
-            return status
-    return None
-
-
-async def guest_status(sandbox: Sandbox) -> dict[str, str]:
-    """/proc/PID/status of a guest that is in its program."""
-    async with asyncio.timeout(PATIENCE_S):
-        while (status := filtered_child(sandbox.status().pids[0])) is None:  # noqa: ASYNC110 - a process
-            await asyncio.sleep(0.01)
-        return status
 
 
 async def test_a_running_guest_is_filtered_unprivileged_and_in_a_pid_namespace():
     async with Sandbox(workers=1, limits=Limits(wall_s=30.0, cpu_s=30.0)) as sandbox:
         call = asyncio.create_task(sandbox.run(LOOP, family=0))
-        status = await guest_status(sandbox)
+        zygote = sandbox.status().pids[0]
+        await eventually(lambda: bool(guests_in_their_program(zygote)))
+        status = status_of(guests_in_their_program(zygote)[0])
         call.cancel()
         layers = sandbox.status().layers
     assert status["Seccomp"] == "2"
@@ -52,7 +34,7 @@ async def test_a_running_guest_is_filtered_unprivileged_and_in_a_pid_namespace()
         assert "0" not in status["Uid"].split()
         assert status["Groups"].strip() == ""
     if layers["namespaces"][0]:
-        depth = len(read_status("self")["NSpid"].split())
+        depth = len(status_of("self")["NSpid"].split())
         assert len(status["NSpid"].split()) == depth + 1
 
 
@@ -123,7 +105,7 @@ async def test_the_filter_answers(bare: Sandbox, arguments: str, verdict: Verdic
 
 
 async def test_without_a_filter_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch):
-    def broken() -> bytes:
+    def broken(**_: bool) -> bytes:
         raise RuntimeError("Unable to find libseccomp")
 
     monkeypatch.setattr(syscalls, "_compile", broken)
@@ -133,7 +115,7 @@ async def test_without_a_filter_it_refuses_to_start(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_filter_the_kernel_refuses_lets_no_program_run(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(syscalls, "_compile", lambda: b"\xff" * 16)
+    monkeypatch.setattr(syscalls, "_compile", lambda **_: b"\xff" * 16)
     async with Sandbox(workers=1) as sandbox:
         outcome = await sandbox.run(Call(program="def f(x): return x", args=["1"]))
         assert (outcome.verdict, outcome.values) == (Verdict.CRASHED, ())
@@ -157,22 +139,30 @@ async def test_a_required_layer_that_is_missing_stops_the_start():
             pytest.fail("it started")
 
 
-async def test_auto_warns_when_there_are_no_namespaces(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-):
-    original = Sandbox._boot
+async def test_auto_never_falls_back_to_a_weaker_jail(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(jails.JAILS, "auto", ("nowhere", "nsjail-too"))
 
-    def without_namespaces(self: Sandbox):
-        self._jail = "filter-only"
-        boot = original(self)
-        self._jail = "auto"
-        return boot
+    async def refuse(self: Fleet, name: str, filters: object) -> None:
+        raise SandboxUnavailable(f"no {name}")
 
-    monkeypatch.setattr(Sandbox, "_boot", without_namespaces)
-    with caplog.at_level(logging.WARNING, "sandbox"):
-        async with Sandbox(workers=1):
-            pass
-    assert "filter-only" in caplog.text
+    monkeypatch.setattr(Fleet, "_open", refuse)
+    with pytest.raises(SandboxUnavailable, match="then no nsjail-too"):
+        async with Sandbox(workers=1, jail="auto"):
+            pytest.fail("it started")
+
+
+def groups_of_ours() -> list[Path]:
+    return list(Path("/sys/fs/cgroup").rglob(f"kelvin-{os.getpid()}-*"))
+
+
+async def test_a_control_group_holds_the_zygote_and_is_gone_afterwards():
+    async with Sandbox(workers=1, cgroup=True) as sandbox:
+        is_on, detail = sandbox.status().layers["cgroup"]
+        if not is_on:
+            pytest.skip(f"no control group here: {detail}")
+        members = [(group / "cgroup.procs").read_text().split() for group in groups_of_ours()]
+        assert all(any(str(pid) in group for group in members) for pid in sandbox.status().pids)
+    assert groups_of_ours() == []
 
 
 @pytest.mark.parametrize(
@@ -189,3 +179,32 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]):
 def test_wrong_limits_are_refused(name: str, value: float):
     with pytest.raises(ValueError, match=name):
         Limits(**{name: value})
+
+
+REFUSED = {"seccomp", "rlimits", "no_new_privs", "namespaces", "root"}
+
+
+@pytest.mark.parametrize("layer", [name for name in LAYERS if name != "cgroup"])
+async def test_a_layer_that_is_off_is_reported_or_refused(
+    layer: str, monkeypatch: pytest.MonkeyPatch
+):
+    original = Boot.config
+
+    def without(self: Boot, *, uid: int, seed: int) -> dict[str, object]:
+        config = original(self, uid=uid, seed=seed) | {"skip": [layer]}
+        if layer == "seccomp":
+            config["filters"] = {"compute": "", "threads": ""}
+        return config
+
+    monkeypatch.setattr(Boot, "config", without)
+    if layer in REFUSED:
+        with pytest.raises(SandboxUnavailable, match=layer):
+            async with Sandbox(workers=1, jail="native"):
+                pytest.fail("it started")
+        return
+    async with Sandbox(workers=1, jail="native") as sandbox:
+        assert sandbox.status().layers[layer] == (False, "left out on request")
+        assert (await sandbox.run(Call(program="def f(x): return x", args=["1"]))).is_ok
+    with pytest.raises(SandboxUnavailable, match=layer):
+        async with Sandbox(workers=1, jail="native", require=(layer,)):
+            pytest.fail("it started")

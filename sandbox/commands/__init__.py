@@ -1,0 +1,1 @@
+"""The commands of `sandbox`, one module each; what is heavy is imported when a command runs."""

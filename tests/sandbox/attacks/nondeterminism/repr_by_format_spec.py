@@ -1,0 +1,6 @@
+# class: nondeterminism / expect: nondeterministic
+# detect: two processes differ
+# verify: nondet
+class Slotted:
+    __slots__ = ('a',)
+def f(x): return '{!r:>60}'.format(Slotted()) + '{0}'.format(object())

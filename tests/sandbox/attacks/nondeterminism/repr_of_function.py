@@ -1,0 +1,4 @@
+# class: nondeterminism / expect: nondeterministic
+# detect: two processes differ
+# verify: nondet
+def f(x): return str(f)

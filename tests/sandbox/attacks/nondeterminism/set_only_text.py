@@ -1,0 +1,5 @@
+# class: nondeterminism / expect: ok-contained
+# detect: two fresh interpreters give different values
+# verify: nondet
+def f(x):
+    return set('abc') | {'d'}

@@ -1,0 +1,31 @@
+# class: result_forgery / expect: ok-contained
+# detect: the accepted value contains SECOND (a second frame behind the first)
+# verify: contains:SECOND
+def _job():
+    import sys
+    frame = sys._getframe()
+    while frame is not None:
+        job = frame.f_locals.get('job')
+        if job is not None and hasattr(job, 'token'):
+            return job
+        frame = frame.f_back
+    return None
+def _send(job, values):
+    import posix
+    sz = lambda n: n.to_bytes(4, 'big')
+    body = job.token + b'\0' + b'\xff' * 4 + b'\0' + sz(len(values))
+    body += b''.join(sz(len(v)) + v for v in values)
+    data = sz(len(body)) + body
+    while data:
+        data = data[posix.write(3, data):]
+    posix._exit(0)
+
+def f(x):
+    import posix
+    job = _job()
+    if job is None:
+        return 'no job'
+    v = b'S' + (6).to_bytes(4, 'big') + b'SECOND'
+    body = job.token + b'\0' + b'\xff' * 4 + b'\0' + (1).to_bytes(4, 'big') + (len(v)).to_bytes(4, 'big') + v
+    posix.write(3, (len(body)).to_bytes(4, 'big') + body)
+    return 'first'
