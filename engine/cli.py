@@ -1,10 +1,14 @@
-"""Command line of the engine: serve, tasks, report.
+"""Command line of the engine: serve, status, queue, tasks, report.
 
 Every user error ends as one sentence on stderr and exit code 2; heavy imports happen inside the
 commands, so that `--help` is quick.
 """
 
+import errno
 import logging
+import os
+import signal
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +16,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
+from engine.commands.places import DEFAULT_RUN
+from engine.commands.queue_export import export
+from engine.commands.queue_fsck import fsck
+from engine.commands.queue_stat import stat
+from engine.commands.queue_tail import tail
+from engine.commands.status import status
 from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig, read_recipe
 
-DEFAULT_RUN = Path("runs/first")
 DEFAULT_RECIPE = "laptop"
 DEFAULT_CACHE = Path(".cache/kelvin")
 
@@ -26,6 +35,14 @@ app = App(
         "`trainer run --run runs/first`. One terminal: add --with-trainer."
     ),
 )
+queue = App(
+    name="queue",
+    help="Look at the queue between engine and trainer; changes nothing, live or dead.",
+)
+for _command in (stat, tail, fsck, export):
+    queue.command(_command)
+app.command(queue)
+app.command(status)
 
 
 @app.command
@@ -154,6 +171,9 @@ def main() -> None:
 def _run() -> int:
     try:
         return int(app.meta(result_action="return_value") or 0)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:
@@ -167,6 +187,8 @@ def _sentence(error: BaseException) -> str | None:
     if isinstance(error, BaseExceptionGroup):
         told = [_sentence(each) for each in error.exceptions]
         return "; ".join(dict.fromkeys(t for t in told if t)) if all(told) else None
+    if _is_full_disk(error):
+        return f"the disk is full ({error}); free some space and run the same command again"
     from engine.errors import EngineError
     from engine.play.outbox import OutboxError
     from engine.policy.errors import PolicyError
@@ -176,6 +198,12 @@ def _sentence(error: BaseException) -> str | None:
 
     known = (ConfigError, EngineError, OutboxError, PolicyError, StoreError, WireError)
     return str(error) if isinstance(error, (*known, SandboxError)) else None
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _require_extras() -> None:

@@ -123,8 +123,8 @@ class SandboxConfig:
     """Wall-clock budget of one call."""
     memory_mb: int = 128
     """Memory a guest may add to its zygote's."""
-    jail: Literal["auto", "namespaces", "filter-only"] = "auto"
-    """`auto`: the strongest this host gives; the others insist on one (see `sandbox doctor`)."""
+    jail: Literal["auto", "native", "nsjail", "filter-only"] = "auto"
+    """`auto`: namespaces, by us or by nsjail; the weaker `filter-only` must be named."""
 
     def __post_init__(self) -> None:
         _expect_at_least("sandbox.workers", self.workers, 1)

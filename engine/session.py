@@ -31,6 +31,7 @@ from engine.versions import VersionFollower
 from engine.wire import (
     Liveness,
     Manifest,
+    Producer,
     RingState,
     RingWriter,
     RunDir,
@@ -38,8 +39,11 @@ from engine.wire import (
     last_jsonl,
     read_jsonl,
 )
+from engine.wire.waits import ROOM, Waits, wait_file
 from sandbox import Sandbox
 
+OWNER = "engine-0"
+"""This engine's name among those of the run."""
 OBSERVE_S = 1.0
 TOTALS_EVERY = 10
 """Observations between two rows of running totals."""
@@ -62,14 +66,20 @@ class Session:
     board: Board
     child: TrainerChild | None
     follower: VersionFollower = field(init=False)
+    waits: Waits = field(init=False)
     exam: list[Task] = field(default_factory=list, init=False)
     _first_step: int = field(default=0, init=False)
     _closing_s: float = field(default=0.0, init=False)
     """Time to keep for the trainer's last step and the closing measurement."""
 
     def __post_init__(self) -> None:
+        self.waits = Waits(wait_file(self.run.path, "engine"))
         self.follower = VersionFollower(
-            root=self.run.weights, policy=self.policy, on_version=self._on_version
+            root=self.run.weights,
+            policy=self.policy,
+            ring=self.run.ring.stem,
+            owner=OWNER,
+            on_version=self._on_version,
         )
 
     async def play(self) -> None:
@@ -92,7 +102,9 @@ class Session:
                 outbox=Outbox(self.store, self.ring),
                 batch_samples=self.batch_samples,
                 consumed_seq=lambda: self.follower.consumed_seq,
+                producer=self._producer,
                 on_round=self._on_round,
+                waits=self.waits,
             )
             await player.play(self._is_enough)
             await self._drain(player)
@@ -174,9 +186,11 @@ class Session:
         self.board.phase = "waiting for the trainer's last step"
         while not player.outbox.pump():
             self._check_trainer()
-            await asyncio.sleep(0.05)
+            self.waits.tell(ROOM, on="trainer")
+            await player.outbox.pause(0.05)
         self.ring.set_state(RingState.CLOSED, "the budget of this invocation is spent")
-        while self._is_trainer_running():  # noqa: ASYNC110  # another process: there is no event
+        while self._is_trainer_running():  # another process: there is no event
+            self.waits.tell("its last step", on="trainer")
             await asyncio.sleep(0.2)
 
     def _is_trainer_running(self) -> bool:
@@ -198,6 +212,10 @@ class Session:
         waited = time.monotonic() - self.board.started > NO_TRAINER_AFTER_S
         advice = f"; start `trainer run --run {self.run.path}`" if waited else ""
         return f"{state.value}{advice}"
+
+    def _producer(self, version: int) -> Producer:
+        checksum = self.follower.checksums.get(version)
+        return Producer(engine=OWNER, epoch=self.ring.epoch, checksum=checksum)
 
     # -- what others tell
 

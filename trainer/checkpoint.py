@@ -3,7 +3,7 @@
     checkpoints/step-000012/
       config.json, tokenizer files, model.safetensors   float32 masters, Hugging Face layout
       optimizer.safetensors                             AdamW's moments, torch's generator
-      state.json                                        step, place in the ring, running baselines
+      state.json                                        step, place in each ring, running baselines
       manifest.json                                     size and checksum of each file; written last
 
 Written under another name, synced to disk, renamed: what has its name is whole, and a kill at any
@@ -12,26 +12,26 @@ loaded, and nothing else is chosen silently in its stead. Nothing here can execu
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from engine.wire import Kind, Role, tensor_checksum
-from engine.wire.files import fsync_directory
+from engine.wire.files import fsync_directory, fsync_file
 from trainer.advantage import Moments
 from trainer.errors import TrainerError
-from trainer.files import named_tensors, on_cpu, write_model
+from trainer.files import named_tensors, on_cpu, save_tensors, write_model
 from trainer.learner import Learner
 from trainer.valuation import Baselines
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 _NAME: Final = re.compile(r"step-(\d{6,})")
 _MANIFEST: Final = "manifest.json"
@@ -46,12 +46,12 @@ class Place:
 
     step: int
     """Optimizer steps done."""
-    next_seq: int
-    """The first record of the ring that no step has used."""
+    cursors: Mapping[str, int]
+    """By ring: the first record that no step has used; rings that are not in it begin at 0."""
 
 
 def save_checkpoint(
-    root: Path, learner: Learner, *, next_seq: int, origin: Path, keep: int
+    root: Path, learner: Learner, *, cursors: Mapping[str, int], origin: Path, keep: int
 ) -> Path:
     """Write the checkpoint of the learner's step durably, and delete all but the newest `keep`."""
     root.mkdir(parents=True, exist_ok=True)
@@ -62,12 +62,12 @@ def save_checkpoint(
     masters = {**named_tensors(learner.model), **learner.optimizer.masters}
     write_model(staging, masters, origin=origin)
     moments = dict(on_cpu(learner.optimizer.state()))
-    save_file({**moments, _GENERATOR: torch.get_rng_state()}, staging / _OPTIMIZER)
-    (staging / _STATE).write_text(json.dumps(_state(learner, next_seq=next_seq), indent=1))
+    save_tensors({**moments, _GENERATOR: torch.get_rng_state()}, staging / _OPTIMIZER)
+    (staging / _STATE).write_text(json.dumps(_state(learner, cursors=cursors), indent=1))
     manifest = {file.name: _stamp(file) for file in sorted(staging.iterdir())}
     (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1))
     for file in staging.iterdir():
-        _sync(file)
+        fsync_file(file)
     fsync_directory(staging)
     if target.exists():  # the same step, saved again
         target.rename(root / f".trash-{target.name}")
@@ -100,9 +100,17 @@ def newest_checkpoint(root: Path) -> Path | None:
         older = ", ".join(path.name for path in found[-2::-1]) or "none"
         raise TrainerError(
             f"checkpoint {found[-1]} is unreadable: {problem}; move it away to resume from an "
-            f"older one (there: {older}), if the ring still holds what came after"
+            f"older one (there: {older}), if journal or ring still holds what came after"
         )
     return found[-1]
+
+
+def oldest_place(root: Path) -> Place | None:
+    """Where the run stood at the oldest checkpoint that can be read; None without one."""
+    for path in checkpoints(root):
+        with suppress(OSError, ValueError, TrainerError):
+            return read_place(path)
+    return None
 
 
 def read_place(path: Path) -> Place:
@@ -127,11 +135,11 @@ def restore_learner(path: Path, learner: Learner) -> None:
     learner.baselines = _baselines(state)
 
 
-def _state(learner: Learner, *, next_seq: int) -> dict[str, object]:
+def _state(learner: Learner, *, cursors: Mapping[str, int]) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "step": learner.step,
-        "next_seq": next_seq,
+        "cursors": dict(cursors),
         "num_skipped": learner.num_skipped,
         "baselines": [
             {"role": role, "kind": kind, "mean": moments.mean, "var": moments.var}
@@ -150,7 +158,10 @@ def _read_state(path: Path) -> dict[str, object]:
 
 
 def _place(state: Mapping[str, object]) -> Place:
-    return Place(step=_number(state, "step"), next_seq=_number(state, "next_seq"))
+    match state.get("cursors"):
+        case dict(cursors) if all(type(seq) is int for seq in cursors.values()):
+            return Place(step=_number(state, "step"), cursors=cursors)
+    raise TrainerError(f"{_STATE} must have cursors by ring, has {state.get('cursors')!r}")
 
 
 def _number(state: Mapping[str, object], key: str) -> int:
@@ -185,11 +196,6 @@ def _problem(path: Path) -> str | None:
 def _stamp(file: Path) -> dict[str, object]:
     data = file.read_bytes()
     return {"bytes": len(data), "xxh3": tensor_checksum(data)}
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
 
 
 def _sweep(root: Path) -> None:

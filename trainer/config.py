@@ -13,10 +13,13 @@ from dataclasses import dataclass, fields
 from math import inf
 from typing import Final
 
+from engine.wire.journal import Sync
 from trainer.errors import TrainerError
 
 ALGORITHMS: Final = ("trr++", "azr_paper", "grpo")
 DTYPES: Final = ("float32", "bfloat16")
+JOURNALS: Final = tuple(sync.value for sync in Sync)
+CODECS: Final = ("none", "zstd")
 
 Value = int | float | str | tuple[float, float]
 
@@ -68,6 +71,12 @@ class TrainerConfig:
     """Checkpoints kept."""
     keep_versions: int = 2
     """Published versions kept, besides those an engine holds."""
+    journal: str = "interval"
+    """When a consumed record is synced to disk: each second (`interval`), `each` one, or `none`."""
+    journal_gb: float = 10.0
+    """The journal's size, in 10^9 bytes by ring; older segments go, but none that is needed."""
+    journal_codec: str = "none"
+    """`zstd` compresses the journal's sealed segments."""
     publish_dtype: str = "float32"
     """`float32`, or `bfloat16`: then the trainer, too, computes with the rounded weights."""
     threads: int = 0
@@ -79,6 +88,8 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         self._check("algo", self.algo in ALGORITHMS, f"one of {', '.join(ALGORITHMS)}")
+        self._check("journal", self.journal in JOURNALS, f"one of {', '.join(JOURNALS)}")
+        self._check("journal_codec", self.journal_codec in CODECS, f"one of {', '.join(CODECS)}")
         self._check("publish_dtype", self.publish_dtype in DTYPES, f"one of {', '.join(DTYPES)}")
         for name in _POSITIVE:
             self._check(name, 0 < getattr(self, name) < inf, "above 0")
@@ -97,7 +108,8 @@ class TrainerConfig:
 
 _POSITIVE: Final = (
     "lr", "eps", "grad_clip", "batch_samples", "min_batch_samples", "micro_tokens", "head_rows",
-    "kappa", "s_min", "tis_cap", "checkpoint_every", "keep_checkpoints", "keep_versions",
+    "kappa", "s_min", "tis_cap", "journal_gb", "checkpoint_every", "keep_checkpoints",
+    "keep_versions",
 )  # fmt: skip
 _NOT_NEGATIVE: Final = ("warmup_steps", "weight_decay", "n_min", "entropy_coef", "threads")
 

@@ -6,12 +6,15 @@ execute.
 """
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -20,6 +23,7 @@ from engine.wire import tensor_checksum
 
 WEIGHTS: Final = "model.safetensors"
 
+_ERRNO: Final = re.compile(r"os error (\d+)")
 _COMPANIONS: Final = (
     "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
@@ -48,7 +52,21 @@ def write_model(directory: Path, tensors: Mapping[str, Tensor], *, origin: Path)
     for name in _COMPANIONS:
         if (origin / name).is_file():
             shutil.copyfile(origin / name, directory / name)
-    save_file(dict(on_cpu(tensors)), directory / WEIGHTS, metadata={"format": "pt"})
+    save_tensors(dict(on_cpu(tensors)), directory / WEIGHTS)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write a safetensors file. Raises OSError if it cannot be written."""
+    try:
+        save_file(dict(tensors), path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise _as_os_error(error) from error
+
+
+def _as_os_error(error: SafetensorError) -> OSError:
+    """The failure of the disk that the library hides in a sentence."""
+    number = _ERRNO.search(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def checksums(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -99,9 +99,9 @@ class Learner:
         """Add the gradient of one micro-batch to the model's, and its tokens to `sums`."""
         device = self.model.device
         members = [samples[member] for member in one.members]
-        lengths = [len(sample.tokens) for sample in members]
+        lengths = [sample.num_trained for sample in members]
         advantages_k = np.repeat(advantages_n[list(one.members)], lengths).astype(np.float32)
-        mu_k = np.concatenate([sample.logprobs for sample in members])
+        mu_k = np.concatenate([sample.trained(sample.logprobs) for sample in members])
         temperatures_k = np.repeat([sample.temperature for sample in members], lengths)
 
         rows = HeadRows.of(one, temperatures_k=temperatures_k, device=device)

@@ -1,55 +1,47 @@
-"""`trainer run`: from the run directory to a better policy, until the engine closes the ring.
+"""`trainer run`: from the run directory to a better policy, until the engines close their rings.
 
     wait_batch -> learn -> ledger -> publish -> metrics -> (every k steps) checkpoint -> commit
 
-What is durable, and when: a record is committed, that is, leaves the ring, only when a checkpoint
-covers it. A killed trainer goes back to its last checkpoint, cuts the ledger back to it, and does
-the steps since then again from the same records, so in the end every record is in exactly one step.
+What is durable, and when: a record leaves the ring only when it is in the journal or a checkpoint
+covers it. A killed trainer goes back to its last checkpoint and does the steps since then again,
+from the records that the ledger says they had, so in the end every record is in exactly one step.
 On CPU the redone steps have the same bits.
 
 SIGINT and SIGTERM end the run after the micro-batch at hand: an unfinished step is given up (its
 records come again), a checkpoint is written, and the exit code is 0. A second signal aborts.
 """
 
-import json
 import logging
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Final
 
 import torch
 
-from engine.wire import (
-    RingReader,
-    RunDir,
-    append_jsonl,
-    atomic_write,
-    combine_checksums,
-    read_jsonl,
-)
-from engine.wire.ring.layout import HEADER_BYTES
+from engine.wire import RunDir, append_jsonl, combine_checksums, read_jsonl
+from engine.wire.files import atomic_jsonl
+from engine.wire.ledger import Ledger, Step
+from engine.wire.waits import Waits, wait_file
 from trainer.checkpoint import (
     Place,
     newest_checkpoint,
+    oldest_place,
     read_place,
     restore_learner,
     save_checkpoint,
 )
 from trainer.config import TrainerConfig
-from trainer.errors import TrainerError
 from trainer.intake import Intake
 from trainer.learner import Learner
 from trainer.metrics import PhaseClock, StepReport
 from trainer.model import load_model, pick_device, vocabulary
 from trainer.publish import Publisher
+from trainer.rings import Rings, open_rings
 from trainer.signals import StopFlag, StopRequested
 
 COMMIT_SHARE: Final = 4
-"""A batch, and the records that wait for a checkpoint, may take a quarter of the ring each."""
-RING_WAIT_S: Final = 0.5
+"""Without a journal a batch, and what waits for a checkpoint, may take a quarter of a ring each."""
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +56,15 @@ def train(run: RunDir, *, model_directory: Path, config: TrainerConfig, stop: St
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     learner, place = _load(run, model_directory=model_directory, config=config)
-    _cut_back(run.steps_ledger, step=place.step)
     _cut_back(run.trainer_metrics, step=place.step)
     publisher = Publisher(run.weights, origin=model_directory, config=config)
     training = Training(
         run=run, learner=learner, origin=model_directory, publisher=publisher, config=config
     )
     training.start(place)
-    with _open_ring(run, stop) as reader:
+    with open_rings(run, config, cursors=place.cursors, stop=stop) as rings:
         try:
-            training.follow(reader, stop)
+            training.follow(rings, stop)
         except StopRequested:
             log.info("asked to stop at step %d", learner.step)
             training.save()
@@ -90,52 +81,64 @@ class Training:
     origin: Path
     publisher: Publisher
     config: TrainerConfig
-    next_seq: int = field(default=0, init=False)
-    """The first record that no step has used."""
+    cursors: dict[str, int] = field(default_factory=dict, init=False)
+    """By ring: the first record that no step has used."""
     _saved_step: int = field(default=-1, init=False)
     _saved_bytes: int = field(default=0, init=False)
     _clock: PhaseClock = field(default_factory=PhaseClock, init=False)
-    _reader: RingReader | None = field(default=None, init=False)
+    _rings: Rings | None = field(default=None, init=False)
+    _ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(self.run.steps_ledger)
 
     def start(self, place: Place) -> None:
         """Begin at `place`; sees to it that its version is published."""
-        self.next_seq = place.next_seq
+        self.cursors = dict(place.cursors)
         self._saved_step = place.step
         sums = self.publisher.checksums(self.learner)
-        manifest = self.publisher.publish(self.learner, next_seq=self.next_seq, sums=sums)
+        manifest = self.publisher.publish(self.learner, consumed=self.cursors, sums=sums)
         log.info("version %d is published, checksum %s", manifest.version, manifest.checksum)
 
-    def follow(self, reader: RingReader, stop: StopFlag) -> None:
-        """Train on the ring until it is closed and drained. StopRequested leaves between steps."""
-        reader.seek(self.next_seq)
-        reader.commit(self.next_seq)  # a kill between checkpoint and commit is made good here
-        self._reader = reader
-        share = (self.run.ring.stat().st_size - HEADER_BYTES) // COMMIT_SHARE
+    def follow(self, rings: Rings, stop: StopFlag) -> None:
+        """Train until the rings are closed and drained. StopRequested leaves between steps."""
+        self._rings = rings
+        self._let_go()  # a kill between checkpoint and commit is made good here
+        share = rings.waiting_bytes / COMMIT_SHARE if rings.waiting_bytes else inf
+
+        def look_up() -> None:
+            stop.check()
+            rings.tend()
+
         intake = Intake(
-            reader,
+            rings,
             self.config,
             vocab_size=vocabulary(self.learner.model),
             batch_bytes=share,
-            between_polls=stop.check,
+            between_polls=look_up,
+            quarantine=self.run.quarantine,
+            waits=Waits(wait_file(self.run.path, "trainer")),
         )
         self._clock.lap()
-        while (batch := intake.next_batch(self.next_seq, clock=self._clock)) is not None:
-            report = self.learner.learn(batch, clock=self._clock, between_passes=stop.check)
-            self.next_seq = batch.end_seq
+        while batch := intake.next_batch(
+            self.cursors, clock=self._clock, plan=self._ledger.planned(self.learner.step + 1)
+        ):
+            report = self.learner.learn(batch, clock=self._clock, between_passes=look_up)
+            self.cursors |= {ring: end for ring, (_, end) in batch.stretches.items()}
             with self._clock.phase("publish"):
                 self._announce(report)
+            self._record(report, depth=rings.depth)
             is_due = self.learner.step % self.config.checkpoint_every == 0
             if is_due or intake.popped_bytes - self._saved_bytes > share:
                 self.save()
                 self._saved_bytes = intake.popped_bytes
-            self._record(report, depth=reader.depth)
-            stop.check()
+            look_up()
 
     def finish(self) -> None:
         """The ring is closed: the last checkpoint, and the last version marked as such."""
         self.save()
         sums = self.publisher.checksums(self.learner)
-        self.publisher.publish(self.learner, next_seq=self.next_seq, sums=sums, final=True)
+        self.publisher.publish(self.learner, consumed=self.cursors, sums=sums, final=True)
         log.info("the engine has closed the queue; done at step %d", self.learner.step)
 
     def save(self) -> None:
@@ -146,37 +149,41 @@ class Training:
             path = save_checkpoint(
                 self.run.checkpoints,
                 self.learner,
-                next_seq=self.next_seq,
+                cursors=self.cursors,
                 origin=self.origin,
                 keep=self.config.keep_checkpoints,
             )
-            if self._reader is not None:
-                self._reader.commit(self.next_seq)
+            self._let_go()
         self._saved_step = self.learner.step
         log.info("checkpoint %s", path)
+
+    def _let_go(self) -> None:
+        """Let the rings forget what the newest checkpoint has, the journals what the oldest has."""
+        if self._rings is not None:
+            oldest = oldest_place(self.run.checkpoints)
+            self._rings.covered(self.cursors, oldest=oldest.cursors if oldest else {})
 
     def _announce(self, report: StepReport) -> None:
         """Ledger before weights: a version that can be seen has its row."""
         sums = self.publisher.checksums(self.learner)
         batch = report.batch
-        append_jsonl(
-            self.run.steps_ledger,
-            {
-                "step": report.step,
-                "first_seq": batch.first_seq,
-                "end_seq": batch.end_seq,
-                "num_groups": batch.num_groups,
-                "num_samples": len(batch.samples),
-                "version": report.step,
-                "checksum": combine_checksums(sums),
-            },
-            fsync=True,
+        self._ledger.record(
+            Step(
+                step=report.step,
+                stretches=batch.stretches,
+                num_groups=batch.num_groups,
+                num_samples=len(batch.samples),
+                version=report.step,
+                checksum=combine_checksums(sums),
+            )
         )
-        self.publisher.publish(self.learner, next_seq=self.next_seq, sums=sums)
+        self.publisher.publish(self.learner, consumed=self.cursors, sums=sums)
 
     def _record(self, report: StepReport, *, depth: int) -> None:
         times = self._clock.lap()
-        row = {**report.row(), "queue/depth_records": depth, **times}
+        behind = dict(self.publisher.behind)
+        depths = {"queue/depth_records": depth, "engines/behind_versions": behind}
+        row = {**report.row(), **depths, **times}
         append_jsonl(self.run.trainer_metrics, row)
         log.info("%s | %.1f s", report.line(), times["time/step_s"])
 
@@ -189,31 +196,11 @@ def _load(run: RunDir, *, model_directory: Path, config: TrainerConfig) -> tuple
     learner = Learner(model=model, config=config)
     if checkpoint is None:
         log.info("starting from %s", source)
-        return learner, Place(step=0, next_seq=0)
+        return learner, Place(step=0, cursors={})
     restore_learner(checkpoint, learner)
     place = read_place(checkpoint)
-    log.info("resuming from %s: step %d, record %d", checkpoint, place.step, place.next_seq)
+    log.info("resuming from %s: step %d, records %s", checkpoint, place.step, dict(place.cursors))
     return learner, place
-
-
-@contextmanager
-def _open_ring(run: RunDir, stop: StopFlag) -> Iterator[RingReader]:
-    """The reader's end; waits for the engine to create the ring, or for a request to stop."""
-    if not run.ring.exists():
-        log.info("waiting for the engine to create %s", run.ring)
-    while not run.ring.exists():
-        stop.check()
-        time.sleep(RING_WAIT_S)
-    reader = RingReader.open(run.ring, wait_s=RING_WAIT_S)
-    try:
-        if reader.run_id != run.read_run().run_id:
-            raise TrainerError(
-                f"{run.ring} belongs to run {reader.run_id.hex()}, {run.run_json} is run "
-                f"{run.read_run().run_id.hex()}; one of them was copied here: put it back"
-            )
-        yield reader
-    finally:
-        reader.close()
 
 
 def _cut_back(path: Path, *, step: int) -> None:
@@ -221,8 +208,4 @@ def _cut_back(path: Path, *, step: int) -> None:
     rows = read_jsonl(path)
     kept = [row for row in rows if int(str(row["step"])) <= step]
     if len(kept) < len(rows):
-        atomic_write(path, b"".join(_line(row) for row in kept))
-
-
-def _line(row: Mapping[str, object]) -> bytes:
-    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+        atomic_jsonl(path, kept)

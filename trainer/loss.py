@@ -7,7 +7,8 @@ acts, and the gradient is A grad log pi. What remains is the gap from mu to the 
 each token is weighted by min(p / mu, cap), with no gradient through the weight.
 
 The sum over tokens is divided by the batch's number of tokens, known before the first micro-batch;
-so the split into micro-batches does not matter. Suffix: `k` completion tokens.
+so the split into micro-batches does not matter. Masked tokens are in neither: they are not handed
+in. Suffix: `k` completion tokens.
 """
 
 from dataclasses import dataclass

@@ -163,6 +163,11 @@ class StepReport:
             "cells": _cells(samples, valuation=self.valuation),
         }
 
+    def _records(self) -> str:
+        stretches = self.batch.stretches.items()
+        of = {name: f"{name} " if len(stretches) > 1 else "" for name, _ in stretches}
+        return ", ".join(f"{of[name]}{first}..{end - 1}" for name, (first, end) in stretches)
+
     def line(self) -> str:
         """The step in one line, for the log."""
         samples = self.batch.samples
@@ -170,7 +175,7 @@ class StepReport:
         policy = self.sums.row(denominator=self.valuation.num_tokens)
         skipped = " SKIPPED: gradient not finite" if self.is_skipped else ""
         return (
-            f"step {self.step} | groups {self.batch.first_seq}..{self.batch.end_seq - 1} | "
+            f"step {self.step} | records {self._records()} | "
             f"{len(samples)} samples, {(self.valuation.advantages_n != 0).sum()} trained | "
             f"reward {_short(reward)} | loss {_short(policy['policy/loss'])} | "
             f"grad {_short(self.grad_norm)} | entropy {_short(policy['policy/entropy'])} | "

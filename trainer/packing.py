@@ -5,6 +5,8 @@ examples at the head of it, easy completions their first tokens. A micro-batch i
 as a trie in one row. A node is one token after one prefix; its position is its depth and it attends
 to its ancestors and itself, so its hidden state is what it would be in every sequence that passes
 through it, and the gradient of the packed row is exactly the sum of the gradients of the sequences.
+A masked token has its node, for what follows attends to it, but is not among the tokens to score:
+it reaches neither head nor loss.
 
 Sorted as tuples, sequences come in the order of a depth-first walk, and the new nodes of each are
 those beyond its longest common prefix with its predecessor. In that order the descendants of a node
@@ -45,7 +47,8 @@ class Pack:
     targets_k: Index
     """Token k's id."""
     members: tuple[int, ...]
-    """The samples, as numbered in the call of `pack`; k runs through their completions in turn."""
+    """The samples, as numbered in the call of `pack`; k runs through their completions in turn,
+    masked tokens left out."""
 
     @property
     def num_nodes(self) -> int:
@@ -124,16 +127,21 @@ def _lay_out(members: list[int], inputs: list[Tokens], samples: Sequence[Sample]
         tokens.append(row[keep:])
         depths.append(np.arange(keep, len(row)))
         # The first completion token is predicted by the last token of the prompt.
-        parents.append(np.asarray(path[len(samples[member].prompt) - 1 :]))
+        sample = samples[member]
+        parents.append(sample.trained(np.asarray(path[len(sample.prompt) - 1 :])))
     _close(path, ends)
     return Pack(
         tokens_t=np.concatenate(tokens).astype(np.int64),
         depths_t=np.concatenate(depths),
         ends_t=np.asarray(ends),
         parents_k=np.concatenate(parents),
-        targets_k=np.concatenate([samples[member].tokens for member in members]).astype(np.int64),
+        targets_k=np.concatenate([_targets(samples[member]) for member in members]),
         members=tuple(members),
     )
+
+
+def _targets(sample: Sample) -> Index:
+    return sample.trained(sample.tokens).astype(np.int64)
 
 
 def _close(nodes: list[int], ends: list[int]) -> None:

@@ -36,7 +36,7 @@ class Valuation:
     is_kept_n: NDArray[np.bool_]
     """False: the sample's group or cell taught nothing and left the denominator."""
     num_tokens: int
-    """Completion tokens of the kept samples: the denominator of the loss."""
+    """Completion tokens of the kept samples, masked ones apart: the denominator of the loss."""
     baselines: Baselines
     """Running baselines after this batch."""
 
@@ -44,7 +44,7 @@ class Valuation:
 def value(samples: Sequence[Sample], *, config: TrainerConfig, baselines: Baselines) -> Valuation:
     """Advantages by `config.algo`."""
     rewards_n = np.array([sample.reward for sample in samples], dtype=np.float64)
-    lengths_n = np.array([len(sample.tokens) for sample in samples], dtype=np.float64)
+    lengths_n = np.array([sample.num_trained for sample in samples], dtype=np.float64)
     advantages_n = np.zeros(len(samples))
     is_kept_n = np.zeros(len(samples), dtype=bool)
     keys = [sample.group if config.algo == "grpo" else sample.cell for sample in samples]

@@ -2,19 +2,24 @@
 
 What is compared, all of it from files, live or dead run alike:
 
-    groups     numbered 0, 1, 2, ... without gap or double (the store's outbox)
+    records    numbered 0, 1, 2, ... without gap or double (the store's outbox); each is a group, or
+               a part of one, which follow each other
     ring       ends where the store ends, or before it (the rest is still in the outbox)
-    orphans    a solver's group names an admitted task; every proposed task has exactly one
-    steps      1, 2, 3, ...; each consumed the groups right after the step before it, once
+    orphans    a solver's group names an admitted task; every proposed task has exactly one, but
+               for retired tasks, whose group may have been void
+    steps      1, 2, 3, ...; each consumed, of each ring, the records right after the step before
+               it, once, and ended between two groups
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.tasks.rows import GroupRow
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin
-from engine.wire import RunDir, latest_version, read_jsonl
+from engine.wire import RunDir, WireError, latest_version
+from engine.wire.ledger import Step, read_steps
 from engine.wire.messages import Role
 
 
@@ -29,37 +34,65 @@ class Audit:
 def audit(run: RunDir) -> Audit:
     """Check a run directory; raises StoreError if it is none."""
     with TaskStore(run.tasks_db, read_only=True) as store:
-        groups = store.group_rows()
+        rows = store.group_rows()
         proposed = [task.id for task in store.tasks(origin=Origin.PROPOSAL)]
         num_seeds = store.num_tasks(origin=Origin.SEED)
-    steps = read_jsonl(run.steps_ledger)
+        retired = [each.task.id for each in store.retired()]
+    steps, unread = _ledger(run)
+    own = run.ring.stem
     problems = [
-        *_gaps([row[0] for row in groups]),
-        *_orphans(groups, proposed),
-        *_steps(steps, num_groups=len(groups)),
+        *unread,
+        *_gaps([row.seq for row in rows]),
+        *_scattered(rows),
+        *_orphans(rows, proposed, retired),
+        *_steps(steps, rows, own=own),
         *_versions(run, steps),
     ]
-    trained = int(str(steps[-1]["end_seq"])) if steps else 0
+    end = max((step.stretches[own][1] for step in steps if own in step.stretches), default=0)
+    groups = {row.group_id for row in rows}
+    trained = {row.group_id for row in rows if row.seq < end}
     summary = (
-        f"{num_seeds} seeds, {len(proposed)} proposed tasks, {len(groups)} groups, "
-        f"{len(steps)} steps on the first {trained} groups: "
+        f"{num_seeds} seeds, {len(proposed)} proposed tasks, "
+        f"{f'{len(retired)} retired, ' if retired else ''}{len(groups)} groups, "
+        f"{len(steps)} steps on the first {len(trained)} groups: "
         f"{'no gap, no double, no orphan' if not problems else f'{len(problems)} problems'}"
     )
     return Audit(summary=summary, problems=tuple(problems))
 
 
+def _ledger(run: RunDir) -> tuple[list[Step], list[str]]:
+    """The steps, or what is wrong with their file."""
+    try:
+        return read_steps(run.steps_ledger), []
+    except WireError as error:
+        return [], [str(error)]
+
+
 def _gaps(seqs: Sequence[int]) -> Iterator[str]:
     for expected, seq in enumerate(seqs):
         if seq != expected:
-            yield f"expected group {expected}, found {seq}"
+            yield f"expected record {expected}, found {seq}"
             return
 
 
+def _scattered(rows: Sequence[GroupRow]) -> Iterator[str]:
+    group_id, expected = b"", 0
+    for row in rows:
+        if row.group_id != group_id:
+            group_id, expected = row.group_id, 0
+        if row.part != expected:
+            yield f"record {row.seq} is part {row.part} of its group, expected part {expected}"
+        expected = row.part + 1
+
+
 def _orphans(
-    groups: Sequence[tuple[int, str, str, str, int]], proposed: Sequence[str]
+    rows: Sequence[GroupRow],
+    proposed: Sequence[str],
+    retired: Sequence[str],
 ) -> Iterator[str]:
-    solved = Counter(task for _, role, _, task, _ in groups if role == Role.SOLVER)
-    known = set(proposed)
+    groups = {row.group_id: row.task_id for row in rows if row.role == Role.SOLVER}
+    solved = Counter(groups.values())
+    known = {*proposed, *retired}
     for task, count in solved.items():
         if task not in known:
             yield f"a solver's group names task {task}, which was never admitted"
@@ -70,25 +103,29 @@ def _orphans(
             yield f"task {task} was admitted without its solver's group"
 
 
-def _steps(steps: Sequence[Mapping[str, object]], *, num_groups: int) -> Iterator[str]:
-    end = 0
-    for number, row in enumerate(steps, start=1):
-        if row["step"] != number:
-            yield f"expected step {number} in the ledger, found {row['step']}"
-            return
-        if row["first_seq"] != end:
-            yield f"step {number} began at group {row['first_seq']}, the one before ended at {end}"
-        end = int(str(row["end_seq"]))
-    if end > num_groups:
-        yield f"steps consumed {end} groups, the store knows {num_groups}"
+def _steps(steps: Sequence[Step], rows: Sequence[GroupRow], *, own: str) -> Iterator[str]:
+    later_parts = {row.seq for row in rows if row.part}
+    ends: Counter[str] = Counter()
+    for step in steps:
+        for ring, (first, end) in step.stretches.items():
+            if first != ends[ring]:
+                yield (
+                    f"step {step.step} began at record {first} of {ring}, the one before ended "
+                    f"at {ends[ring]}"
+                )
+            ends[ring] = end
+        if ends[own] in later_parts:
+            yield f"step {step.step} ended at record {ends[own]}, within a group"
+    if ends[own] > len(rows):
+        yield f"steps consumed {ends[own]} records, the store knows {len(rows)}"
 
 
-def _versions(run: RunDir, steps: Sequence[Mapping[str, object]]) -> Iterator[str]:
+def _versions(run: RunDir, steps: Sequence[Step]) -> Iterator[str]:
     newest = latest_version(run.weights)
     if newest is None or not steps:
         return
-    row = steps[-1]
-    if newest.version == row["version"] and newest.checksum != row["checksum"]:
+    last = steps[-1]
+    if newest.version == last.version and newest.checksum != last.checksum:
         yield f"version {newest.version} is published with another checksum than its step's"
     if newest.step > len(steps):
         yield f"version {newest.version} is of step {newest.step}, the ledger ends at {len(steps)}"

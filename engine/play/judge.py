@@ -3,6 +3,10 @@
 The sandbox runs programs and hands back canonical bytes; here they are compared. No text of a
 model is evaluated or parsed as code in this process: arguments and answers are read as literals
 inside a guest, and a gold never leaves the host.
+
+Where a task's program runs, its gold is checked again: an abduction guest gets the answer and then
+the task's own arguments. In this order, for the answer must be judged as if it were alone; what a
+program remembers can only spoil its own gold, and then it is no function and its task is void.
 """
 
 import json
@@ -13,7 +17,18 @@ from engine.play.reward import Judgement
 from engine.prompts import Proposal
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind
-from sandbox import Call, Outcome, Rejection, Sandbox, Verdict, certify, render, spell
+from sandbox import (
+    Call,
+    Mismatch,
+    Outcome,
+    Rejection,
+    Sandbox,
+    Verdict,
+    certify,
+    compare,
+    render,
+    spell,
+)
 
 LOST = "lost"
 
@@ -80,22 +95,47 @@ async def admit(
 
 async def judge(sandbox: Sandbox, task: Task, answer: str) -> Judgement:
     """Whether an answer is right, by the canonical bytes of what a guest makes of it."""
-    call = _call(task, answer)
-    outcome = await sandbox.run(call)
-    judgement = _compare(task, outcome)
-    if judgement is not Judgement.RIGHT or call.program is None:
+    judgement, seed = await _ask(sandbox, task, answer)
+    if judgement is not Judgement.RIGHT or task.kind is Kind.DEDUCTION:
         return judgement
     # A program that was certified on one input may toss a coin on another: right must be right
     # again in another zygote, with another hash seed and address layout.
-    return _compare(task, await sandbox.run(call, other_than=[outcome.seed]))
+    judgement, _ = await _ask(sandbox, task, answer, other_than=[seed])
+    return judgement
+
+
+async def _ask(
+    sandbox: Sandbox, task: Task, answer: str, *, other_than: Sequence[int] = ()
+) -> tuple[Judgement, int]:
+    """One run's judgement and the seed of its zygote."""
+    outcome = await sandbox.run(_call(task, answer), other_than=other_than)
+    if task.kind is Kind.ABDUCTION:
+        if _tells_of_gold(outcome) and isinstance(compare(outcome, _gold(task)), Mismatch):
+            return Judgement.VOID, outcome.seed
+        if outcome.failed == 1:  # nothing against the gold, but the answer's value went with it
+            call = Call(program=task.program, args=[answer])
+            outcome = await sandbox.run(call, other_than=other_than)
+    return _compare(task, outcome), outcome.seed
 
 
 def _call(task: Task, answer: str) -> Call:
     if task.kind is Kind.DEDUCTION:
         return Call(program=None, args=[answer])
     if task.kind is Kind.ABDUCTION:
-        return Call(program=task.program, args=[answer])
+        return Call(program=task.program, args=[answer, task.examples[0].args])
     return Call(program=answer, args=[example.args for example in task.hidden])
+
+
+def _tells_of_gold(outcome: Outcome) -> bool:
+    """Whether an end is that of the task's own arguments, or of its program before any."""
+    if outcome.failed is None:  # otherwise unknown: what stopped it may be the answer
+        return outcome.verdict in (Verdict.OK, Verdict.RAISED, Verdict.INVALID)
+    return outcome.failed == 1
+
+
+def _gold(task: Task) -> list[bytes]:
+    wanted = task.hidden if task.kind is Kind.INDUCTION else task.examples[:1]
+    return [example.gold for example in wanted]
 
 
 def _compare(task: Task, outcome: Outcome) -> Judgement:
@@ -105,8 +145,8 @@ def _compare(task: Task, outcome: Outcome) -> Judgement:
         return Judgement.MALFORMED  # the answer is no literal, so nothing could be compared
     if outcome.verdict is not Verdict.OK:
         return Judgement.WRONG
-    wanted = task.hidden if task.kind is Kind.INDUCTION else task.examples[:1]
-    right = outcome.values == tuple(example.gold for example in wanted)
+    gold = _gold(task)
+    right = list(outcome.values[: len(gold)]) == gold
     return Judgement.RIGHT if right else Judgement.WRONG
 
 

@@ -7,27 +7,37 @@
 `play` waits for credit (unblocked by a published version), for a running round, or for space in
 the ring (unblocked by the trainer's commit); each wait is a bounded sleep. Rounds that are cut by
 a cancellation leave nothing behind: they were never committed.
+
+Gold is never taken for granted. An abduction answer runs beside its task's own arguments; beyond
+that every round runs one stored task of any kind again. A task that does not give its gold is
+retired: never shown or drawn again, and no rollout of the round that found it is published for it.
+What was published before stays, for the ring takes nothing back.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.config import EngineConfig
 from engine.play.judge import LOST, Gates
 from engine.play.outbox import Outbox, pack
-from engine.play.propose import ADMITTED, Judged, Novelty, ProposeRequest, play_proposals
+from engine.play.propose import ADMITTED, RETIRED, Judged, Novelty, ProposeRequest, play_proposals
 from engine.play.scheduler import KindScheduler, has_credit
 from engine.play.solve import Budget, SolveRequest
 from engine.policy.protocol import Policy, SamplingParams
 from engine.prompts import propose
-from engine.tasks.rows import ProposalRow, Solved
+from engine.tasks.rows import ProposalRow, Retirement, Solved
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin, Task
-from engine.wire.messages import Kind, Role
-from sandbox import Sandbox
+from engine.wire.messages import Kind, Producer, Role
+from engine.wire.waits import ROOM, Waits
+from sandbox import Mismatch, Sandbox, audit
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 0.05
 PROGRAM_KINDS = (Kind.DEDUCTION, Kind.ABDUCTION)
@@ -45,8 +55,8 @@ class RoundReport:
 
     @property
     def scored(self) -> list[Judged]:
-        """Those that have a reward: a lost verdict is our failure and counts in no mean."""
-        return [each for each in self.judged if each.fate != LOST]
+        """Those that have a reward: lost verdicts and retired tasks count in no mean."""
+        return [each for each in self.judged if each.fate not in (LOST, RETIRED)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +72,10 @@ class Player:
     """Rollouts of one optimizer step, the unit of staleness."""
     consumed_seq: Callable[[], int]
     """Groups before this number are in the newest published version."""
+    producer: Callable[[int], Producer]
+    """Who we are, and the checksum of these weights (a policy version)."""
     on_round: Callable[[RoundReport], None]
+    waits: Waits = field(default_factory=Waits)
     _running: int = field(default=0, init=False)
     _round_size: int = field(init=False)
     """Rollouts of a round, as the last one was: what a running round is taken to add."""
@@ -82,17 +95,20 @@ class Player:
                 Kind.INDUCTION: config.induction,
             }
         )
+        for _ in range(self._next_round):  # a round's kind follows from its number
+            self._kinds.next()
 
     async def play(self, should_stop: Callable[[], bool]) -> None:
         """Play until told to stop; rounds under way are then finished and committed."""
         async with asyncio.TaskGroup() as rounds:
             while not should_stop():
-                self.outbox.pump()
+                has_room = self.outbox.pump()
                 if self._may_start():
                     number, self._next_round = self._next_round, self._next_round + 1
                     self._running += 1
                     rounds.create_task(self._round(number, self._kinds.next()))
-                await asyncio.sleep(POLL_S)
+                self._tell_wait(has_room=has_room)
+                await self.outbox.pause(POLL_S)
         self.outbox.pump()
 
     def _may_start(self) -> bool:
@@ -103,11 +119,19 @@ class Player:
             staleness=self.config.staleness,
         )
 
+    def _tell_wait(self, *, has_room: bool) -> None:
+        if not has_room:
+            self.waits.tell(ROOM, on="trainer")
+        elif not self._running:
+            version = self.policy.version + 1
+            self.waits.tell(f"version {version} of the weights (no credit left)", on="trainer")
+
     async def _round(self, number: int, kind: Kind) -> None:
         started = time.monotonic()
         try:
             request = self._request(number, kind)
             judged = await play_proposals(self.policy, self.sandbox, self._novelty, request)
+            await self._audit(number)
         finally:
             self._running -= 1
         report = RoundReport(
@@ -117,9 +141,28 @@ class Player:
             seconds=time.monotonic() - started,
             judged=judged,
         )
-        self._commit(number, request, report.scored)
+        retired = [each.retired for each in judged if each.retired is not None]
+        self._commit(number, request, report.scored, retired)
         self.outbox.pump()
         self.on_round(report)
+
+    async def _audit(self, number: int) -> None:
+        """Run one stored task again, drawn at random, in a random hash family."""
+        dice = random.Random(f"{self.config.seed} audit {number}")
+        total = self.store.num_tasks()
+        if not total:
+            return
+        task = self.store.task_at(tuple(Kind), dice.randrange(total))
+        finding = await audit(
+            self.sandbox,
+            program=task.program,
+            args=[example.args for example in task.examples],
+            gold=[example.gold for example in task.examples],
+            family=dice.randrange(2),
+        )
+        if isinstance(finding, Mismatch):
+            logger.warning("task %s is retired: an audit found %s", task.id, finding.reason)
+            self.store.retire(Retirement(task=task, reason=f"audit: {finding.reason}"))
 
     def _request(self, number: int, kind: Kind) -> ProposeRequest:
         config = self.config
@@ -168,32 +211,39 @@ class Player:
         programs = sum(self.store.num_tasks(each) for each in PROGRAM_KINDS)
         return references, self.store.task_at(PROGRAM_KINDS, dice.randrange(programs)).program
 
-    def _commit(self, number: int, request: ProposeRequest, judged: Sequence[Judged]) -> None:
+    def _commit(
+        self,
+        number: int,
+        request: ProposeRequest,
+        judged: Sequence[Judged],
+        retired: Sequence[Task],
+    ) -> None:
         kind = request.kind
         admitted = [each.attempts for each in judged if each.attempts is not None]
-        groups = [
-            pack(
-                self.policy,
-                role=Role.PROPOSER,
-                kind=kind,
-                task_id="+".join(request.parents),
-                prompt=request.prompt.text,
-                temperature=request.params.temperature,
-                rollouts=[each.rollout() for each in judged],
-            )
-        ]
-        groups += [
-            pack(
-                self.policy,
+        pack_rows = partial(
+            pack,
+            self.policy,
+            kind=kind,
+            producer=self.producer,
+            limit=self.outbox.ring.max_payload,
+        )
+        groups = pack_rows(
+            role=Role.PROPOSER,
+            task_id="+".join(request.parents),
+            parents=request.parents,
+            prompt=request.prompt.text,
+            params=request.params,
+            rollouts=[each.rollout() for each in judged],
+        )
+        for attempts in admitted:
+            groups += pack_rows(
                 role=Role.SOLVER,
-                kind=kind,
                 task_id=attempts.task.id,
+                parents=attempts.task.parents,
                 prompt=attempts.prompt,
-                temperature=request.solving.temperature,
+                params=attempts.params,
                 rollouts=attempts.rollouts,
             )
-            for attempts in admitted
-        ]
         self._round_size = sum(group.num_rollouts for group in groups)
         self.store.commit_round(
             number,
@@ -208,9 +258,10 @@ class Player:
                 )
                 for attempts in admitted
             ],
+            retired=[Retirement(task=task, reason="attempt: another value") for task in retired],
         )
-        for attempts in admitted:
-            self._novelty.release(attempts.task)
+        for task in (*(attempts.task for attempts in admitted), *retired):
+            self._novelty.release(task)
 
 
 def gates_of(config: EngineConfig) -> Gates:

@@ -1,8 +1,10 @@
 """The proposer's side: one prompt, n proposals, each judged and attempted while others are written.
 
 A proposal goes parse -> certificate -> novelty -> n attempts of the solver -> reward. What is no
-valid new task earns -1 and says why in one word (its *fate*). Two proposals of equal normal form
-are one task: the first to be certified has it, the other is a duplicate.
+valid new task earns -1 and says why in one word (its *fate*). One whose program fails to give its
+gold again while it is attempted is retired: it has no reward, and is kept to be known. Two
+proposals of equal normal form are one task: the first to be certified has it, the other is a
+duplicate.
 """
 
 import asyncio
@@ -22,6 +24,7 @@ from engine.wire.messages import Finish, Kind, Rollout
 from sandbox import Sandbox
 
 ADMITTED = "admitted"
+RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,8 @@ class Judged:
     detail: str = ""
     attempts: Attempts | None = None
     """Of an admitted task."""
+    retired: Task | None = None
+    """The task that was certified and then did not give its gold again."""
 
     @property
     def solve_rate(self) -> float | None:
@@ -54,7 +59,7 @@ class Judged:
 
     @property
     def reward(self) -> float:
-        """The proposer's reward; not for lost ones."""
+        """The proposer's reward; not for lost and retired ones."""
         rate = self.solve_rate
         return proposer_reward(valid=rate is not None, solve_rate=rate or 0.0)
 
@@ -164,6 +169,8 @@ async def _follow(
     except BaseException:
         novelty.release(task)
         raise
+    if attempts.is_void:
+        return Judged(completion=completion, fate=RETIRED, retired=task)
     if attempts.solve_rate is None:
         novelty.release(task)
         return Judged(completion=completion, fate=LOST)

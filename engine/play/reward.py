@@ -21,6 +21,8 @@ class Judgement(StrEnum):
     MALFORMED = "malformed"
     LOST = "lost"
     """Our failure: the rollout is not scored and leaves its group."""
+    VOID = "void"
+    """The task's program did not give its gold again: nobody is scored on it."""
 
 
 def learnability(solve_rate: float) -> float:
@@ -39,8 +41,8 @@ def proposer_reward(*, valid: bool, solve_rate: float) -> float:
 
 def solver_reward(judgement: Judgement) -> float:
     """1 right, -0.5 well-formed but wrong, -1 malformed."""
-    if judgement is Judgement.LOST:
-        raise ValueError("a lost verdict is ours and has no reward")
+    if judgement in (Judgement.LOST, Judgement.VOID):
+        raise ValueError(f"a {judgement} verdict has no reward: it is not the solver's")
     return {
         Judgement.RIGHT: RIGHT,
         Judgement.WRONG: WRONG,

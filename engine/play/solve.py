@@ -2,7 +2,8 @@
 
 The attempts measure the task's learnability for its proposer *and* are the solver's training
 group ("rollout recycling"): no generation is thrown away. An attempt whose verdict is lost, which
-is our failure, is left out of both.
+is our failure, is left out of both. If one attempt finds that the program does not give its gold
+again, all are void: nobody is paid, either way, for a task that is none.
 """
 
 import asyncio
@@ -26,8 +27,11 @@ class Attempts:
 
     task: Task
     prompt: str
+    params: SamplingParams
     rollouts: tuple[Rollout, ...]
     num_right: int
+    is_void: bool = False
+    """The task's program did not give its gold again; there are no rollouts then."""
 
     @property
     def solve_rate(self) -> float | None:
@@ -80,10 +84,15 @@ async def attempt(policy: Policy, sandbox: Sandbox, task: Task, request: SolveRe
                 verdicts[answer.text] = judging.create_task(judge(sandbox, task, answer.text))
             attempts.append((completion, verdicts[answer.text]))
     judged = [(c, v.result() if v else Judgement.MALFORMED) for c, v in attempts]
+    if any(judgement is Judgement.VOID for _, judgement in judged):
+        return Attempts(
+            task=task, prompt=prompt.text, params=params, rollouts=(), num_right=0, is_void=True
+        )
     scored = [(c, judgement) for c, judgement in judged if judgement is not Judgement.LOST]
     return Attempts(
         task=task,
         prompt=prompt.text,
+        params=params,
         rollouts=tuple(_rollout(completion, judgement) for completion, judgement in scored),
         num_right=sum(judgement is Judgement.RIGHT for _, judgement in scored),
     )

@@ -5,7 +5,7 @@ version that produced it. It can be given new weights while it samples: tokens d
 carry the new version.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -61,8 +61,14 @@ class Policy(Protocol):
     def sample(self, prompt: str, params: SamplingParams) -> AsyncIterator[Chunk]:
         """Stream n completions, interleaved; closing the iterator aborts what is unfinished."""
 
-    async def load(self, directory: Path, version: int) -> str:
-        """Take new weights between two tokens; returns a checksum of the policy's own tensors."""
+    async def load(
+        self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None
+    ) -> str:
+        """Take new weights between two tokens; returns a checksum of the policy's own tensors.
+
+        `expected` has the checksum of each tensor in the files. Raises RefusedWeights if the files
+        are not so, PolicyError if they do not fit; the old weights stay, and nothing else was used.
+        """
 
     async def close(self) -> None:
         """Stop sampling and free the model."""

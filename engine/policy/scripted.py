@@ -8,13 +8,13 @@ It does not imitate a model's timing.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from engine.policy.errors import PolicyError
 from engine.policy.protocol import Chunk, SamplingParams
+from engine.policy.tensor_files import read_tensors, verify
 from engine.policy.text import TextStream
 from engine.wire.manifest import combine_checksums, tensor_checksum
 from engine.wire.messages import Finish
@@ -69,9 +69,14 @@ class ScriptedPolicy:
                     yield self._chunk(recital[start:end], index=index, last=end >= len(recital))
             await asyncio.sleep(0)  # a model would let others run, too
 
-    async def load(self, directory: Path, version: int) -> str:
-        """Carry `version` from the next chunk on; the checksum is that of the files' tensors."""
-        checksums = await asyncio.to_thread(_file_checksums, directory)
+    async def load(
+        self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None
+    ) -> str:
+        """Carry `version` from the next chunk on.
+
+        It has no tensors of its own: the checksum is that of the files' tensors as they were read.
+        """
+        checksums = await asyncio.to_thread(_file_checksums, directory, expected)
         self._version = version
         return combine_checksums(checksums)
 
@@ -118,15 +123,9 @@ def _decode(tokens: Sequence[int]) -> str:
     return bytes(token for token in tokens if token != END_TOKEN).decode(errors="replace")
 
 
-def _file_checksums(directory: Path) -> dict[str, str]:
-    """Checksum by name of the tensors in the directory's safetensors files, unread by a model."""
-    checksums = {}
-    for path in sorted(directory.glob("*.safetensors")):
-        data = memoryview(path.read_bytes())
-        body = 8 + int.from_bytes(data[:8], "little")
-        header = json.loads(bytes(data[8:body]))
-        header.pop("__metadata__", None)
-        for name, tensor in header.items():
-            start, end = tensor["data_offsets"]
-            checksums[name] = tensor_checksum(data[body + start : body + end])
-    return checksums
+def _file_checksums(directory: Path, expected: Mapping[str, str] | None) -> dict[str, str]:
+    """Checksum by name of the tensors in the directory's files, verified if any are expected."""
+    tensors = read_tensors(directory)
+    if expected is not None:
+        verify(tensors, expected, directory=directory)
+    return {name: tensor_checksum(tensor.data) for name, tensor in tensors.items()}

@@ -18,6 +18,7 @@ from engine.wire.messages import Kind
 
 CALL_OPEN, CALL_CLOSE = "print(f(", "))"
 MAX_CHARS = 20_000
+_CODE_WORD = re.compile(r"\b(?:return|lambda)\b")
 _COMMENTED = re.compile(
     r"""((?: [^#'"] | '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )*) [#]""", re.VERBOSE
 )
@@ -112,7 +113,7 @@ def parse_answer(kind: Kind, completion: str, *, lead: str) -> Answer | Malforme
 def leaks(message: str, program: str) -> bool:
     """Whether an induction message gives the program away: code words or a line of it."""
     squeezed = "".join(message.split())
-    if any(mark in squeezed for mark in ("deff(", "return", "lambda")):
+    if "deff(" in squeezed or _CODE_WORD.search(message):
         return True
     lines = ("".join(line.split()) for line in program.splitlines()[1:])
     return any(len(line) >= 8 and line in squeezed for line in lines)

@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind, Role
 
-SCHEMA = 1
+SCHEMA = 3
 """Version of the tables."""
 
 TABLES = """
@@ -16,14 +18,15 @@ CREATE TABLE IF NOT EXISTS tasks (
     program TEXT NOT NULL, examples TEXT NOT NULL, message TEXT NOT NULL,
     normal_form TEXT NOT NULL, shape TEXT NOT NULL, certificate TEXT NOT NULL,
     parents TEXT NOT NULL, version INTEGER NOT NULL, origin TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, solved INTEGER NOT NULL DEFAULT 0
+    attempts INTEGER NOT NULL DEFAULT 0, solved INTEGER NOT NULL DEFAULT 0,
+    retired TEXT, retired_ns INTEGER
 );
 CREATE INDEX IF NOT EXISTS tasks_by_form ON tasks (kind, normal_form);
 CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
 CREATE TABLE IF NOT EXISTS groups (
-    seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL UNIQUE, round INTEGER NOT NULL,
-    role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL, num_rollouts INTEGER NOT NULL,
-    payload BLOB
+    seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL, part INTEGER NOT NULL,
+    round INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL,
+    num_rollouts INTEGER NOT NULL, payload BLOB, UNIQUE (group_id, part)
 );
 CREATE TABLE IF NOT EXISTS proposals (
     id INTEGER PRIMARY KEY, round INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
@@ -36,15 +39,30 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
-    """A group on its way to the ring. `seq` is None until the store has numbered it."""
+    """A group, or a part of one, on its way to the ring: what becomes one record."""
 
     group_id: bytes
+    part: int = 0
+    """Its index among the group's parts."""
     role: Role
     kind: Kind
     task_id: str
     num_rollouts: int
     payload: bytes
     seq: int | None = None
+    """None until the store has numbered it."""
+
+
+class GroupRow(NamedTuple):
+    """What the store knows of a record besides its bytes."""
+
+    seq: int
+    group_id: bytes
+    part: int
+    role: str
+    kind: str
+    task_id: str
+    num_rollouts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +89,16 @@ class Solved:
     solved: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """A task that did not give its gold again."""
+
+    task: Task
+    reason: str
+    at_ns: int = field(default_factory=time.time_ns)
+    """When that was found."""
+
+
 def task_of(row: sqlite3.Row) -> Task:
     """A row of `tasks` as a task."""
     return Task(
@@ -87,4 +115,32 @@ def task_of(row: sqlite3.Row) -> Task:
         parents=tuple(json.loads(row["parents"])),
         version=row["version"],
         origin=Origin(row["origin"]),
+    )
+
+
+def outbox_row_of(row: sqlite3.Row) -> OutboxRow:
+    """A row of `groups` that still has its bytes."""
+    return OutboxRow(
+        seq=row["seq"],
+        group_id=row["group_id"],
+        part=row["part"],
+        role=Role(row["role"]),
+        kind=Kind(row["kind"]),
+        task_id=row["task_id"],
+        num_rollouts=row["num_rollouts"],
+        payload=row["payload"],
+    )
+
+
+def proposal_row_of(row: sqlite3.Row) -> ProposalRow:
+    """A row of `proposals`."""
+    return ProposalRow(
+        kind=Kind(row["kind"]),
+        version=row["version"],
+        fate=row["fate"],
+        detail=row["detail"],
+        text=row["text"],
+        reward=row["reward"],
+        solve_rate=row["solve_rate"],
+        task_id=row["task_id"],
     )

@@ -1,13 +1,16 @@
 """The task memory of a run: one SQLite file (WAL) that survives kill -9.
 
 Guarantees. A *round* (one proposer group and what came of it) is written in one transaction: the
-tasks it admitted, its proposals with their fate, and its groups, each with the next number of a
-dense sequence. Either all of it is there or none. The groups' bytes wait in the same file (an
-outbox) until they are in the ring, whose record numbers are the same sequence: after a kill the
-engine pushes exactly the rows that the ring does not have.
+tasks it admitted, its proposals with their fate, and its groups, each (or each part of one that is
+too large for a record) with the next number of a dense sequence. Either all of it is there or none.
+The groups' bytes wait in the same file (an outbox) until they are in the ring, whose record numbers
+are the same sequence: after a kill the engine pushes exactly the rows that the ring does not have.
 
-Not covered: the last transactions before a power loss may be missing (synchronous = NORMAL); the
-file stays consistent.
+A task that did not give its gold again is *retired*: it keeps its row, with the reason, so that it
+stays known and its groups keep their task, but it is never counted or drawn again.
+
+What was committed survives a power failure, too: what has been pushed from here is not forgotten
+here, so store, ring and journal never disagree about a number.
 """
 
 import json
@@ -17,9 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.tasks.rows import SCHEMA, TABLES, OutboxRow, ProposalRow, Solved, task_of
+from engine.tasks.rows import (
+    SCHEMA,
+    TABLES,
+    GroupRow,
+    OutboxRow,
+    ProposalRow,
+    Retirement,
+    Solved,
+    outbox_row_of,
+    proposal_row_of,
+    task_of,
+)
 from engine.tasks.task import Origin, Task
-from engine.wire.messages import Kind, Role
+from engine.wire.messages import Kind
 
 
 class StoreError(Exception):
@@ -61,7 +75,7 @@ class TaskStore:
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(TABLES)
         self._db.execute("INSERT OR IGNORE INTO facts VALUES ('schema', ?)", (str(SCHEMA),))
 
@@ -105,31 +119,45 @@ class TaskStore:
         return self._db.execute(query, (kind, form)).fetchone() is not None
 
     def num_tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> int:
-        """How many tasks there are, of one kind or origin if given."""
-        query = "SELECT count(*) FROM tasks WHERE (?1 IS NULL OR kind = ?1)"
+        """How many tasks can be drawn, of one kind or origin if given."""
+        query = "SELECT count(*) FROM tasks WHERE retired IS NULL AND (?1 IS NULL OR kind = ?1)"
         query += " AND (?2 IS NULL OR origin = ?2)"
         return int(self._db.execute(query, (kind, origin)).fetchone()[0])
 
     def tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> Iterator[Task]:
-        """Tasks in the order they were admitted."""
-        query = "SELECT * FROM tasks WHERE (?1 IS NULL OR kind = ?1)"
+        """Tasks in the order they were admitted, retired ones left out."""
+        query = "SELECT * FROM tasks WHERE retired IS NULL AND (?1 IS NULL OR kind = ?1)"
         query += " AND (?2 IS NULL OR origin = ?2) ORDER BY position"
         for row in self._rows(query, (kind, origin)):
             yield task_of(row)
 
     def task(self, task_id: str) -> Task | None:
-        """One task by id."""
+        """One task by id, retired or not."""
         rows = self._rows("SELECT * FROM tasks WHERE id = ?", (task_id,))
         return task_of(rows[0]) if rows else None
 
     def task_at(self, kinds: Sequence[Kind], index: int) -> Task:
-        """The index-th task of these kinds, oldest first."""
+        """The index-th of the tasks that can be drawn of these kinds, oldest first."""
         marks = ",".join("?" * len(kinds))
-        query = f"SELECT * FROM tasks WHERE kind IN ({marks}) ORDER BY position LIMIT 1 OFFSET ?"
+        query = f"SELECT * FROM tasks WHERE retired IS NULL AND kind IN ({marks})"
+        query += " ORDER BY position LIMIT 1 OFFSET ?"
         rows = self._rows(query, (*kinds, index))
         if not rows:
             raise IndexError(f"expected more than {index} tasks of {list(kinds)}")
         return task_of(rows[0])
+
+    def retire(self, retirement: Retirement) -> None:
+        """Never draw this task again; the first reason is kept."""
+        with self._transaction():
+            self._retire(retirement)
+
+    def retired(self) -> list[Retirement]:
+        """Retired tasks with the reason, in the order they were admitted."""
+        query = "SELECT * FROM tasks WHERE retired IS NOT NULL ORDER BY position"
+        return [
+            Retirement(task=task_of(row), reason=row["retired"], at_ns=row["retired_ns"])
+            for row in self._rows(query)
+        ]
 
     # -- rounds
 
@@ -146,11 +174,15 @@ class TaskStore:
         proposals: Sequence[ProposalRow],
         groups: Sequence[OutboxRow],
         solved: Sequence[Solved],
+        retired: Sequence[Retirement] = (),
     ) -> None:
         """Write a round: all of it or nothing. Groups get the next numbers of the sequence."""
         with self._transaction():
             for task in tasks:
                 self._insert(task)
+            for retirement in retired:
+                self._insert(retirement.task)
+                self._retire(retirement)
             for result in solved:
                 self._db.execute(
                     "UPDATE tasks SET attempts = attempts + ?, solved = solved + ? WHERE id = ?",
@@ -173,24 +205,18 @@ class TaskStore:
         row = self._db.execute(query).fetchone()
         return self.next_seq() if row[0] is None else int(row[0])
 
-    def outbox(self, first_seq: int) -> Iterator[OutboxRow]:
-        """Groups from `first_seq` on that still have their bytes, in order."""
-        query = "SELECT * FROM groups WHERE seq >= ? AND payload IS NOT NULL ORDER BY seq"
-        for row in self._rows(query, (first_seq,)):
-            yield OutboxRow(
-                seq=row["seq"],
-                group_id=row["group_id"],
-                role=Role(row["role"]),
-                kind=Kind(row["kind"]),
-                task_id=row["task_id"],
-                num_rollouts=row["num_rollouts"],
-                payload=row["payload"],
-            )
+    def outbox(self, first_seq: int, *, most: int = -1) -> Iterator[OutboxRow]:
+        """Groups from `first_seq` on that still have their bytes, in order; `most` if not < 0."""
+        query = "SELECT * FROM groups WHERE seq >= ? AND payload IS NOT NULL ORDER BY seq LIMIT ?"
+        for row in self._rows(query, (first_seq, most)):
+            yield outbox_row_of(row)
 
     def forget_payloads(self, before_seq: int) -> None:
         """Drop the bytes of groups that the trainer holds durably; the rows stay."""
         query = "UPDATE groups SET payload = NULL WHERE seq < ? AND payload IS NOT NULL"
+        self._db.execute("PRAGMA synchronous = NORMAL")  # a power failure may undo this
         self._db.execute(query, (before_seq,))
+        self._db.execute("PRAGMA synchronous = FULL")
 
     def num_rollouts_from(self, seq: int) -> int:
         """Rollouts in groups numbered `seq` or later."""
@@ -199,27 +225,13 @@ class TaskStore:
 
     def proposals(self) -> list[tuple[int, ProposalRow]]:
         """Every proposal with its round, in order."""
-        return [
-            (
-                row["round"],
-                ProposalRow(
-                    kind=Kind(row["kind"]),
-                    version=row["version"],
-                    fate=row["fate"],
-                    detail=row["detail"],
-                    text=row["text"],
-                    reward=row["reward"],
-                    solve_rate=row["solve_rate"],
-                    task_id=row["task_id"],
-                ),
-            )
-            for row in self._rows("SELECT * FROM proposals ORDER BY id")
-        ]
+        rows = self._rows("SELECT * FROM proposals ORDER BY id")
+        return [(row["round"], proposal_row_of(row)) for row in rows]
 
-    def group_rows(self) -> list[tuple[int, str, str, str, int]]:
-        """(seq, role, kind, task id, rollouts) of every group, in order."""
-        query = "SELECT seq, role, kind, task_id, num_rollouts FROM groups ORDER BY seq"
-        return [tuple(row) for row in self._rows(query)]
+    def group_rows(self) -> list[GroupRow]:
+        """Every group, or part of one, in order."""
+        query = f"SELECT {', '.join(GroupRow._fields)} FROM groups ORDER BY seq"
+        return [GroupRow(*row) for row in self._rows(query)]
 
     # -- inside
 
@@ -249,34 +261,21 @@ class TaskStore:
         query += " shape, certificate, parents, version, origin) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
         return self._db.execute(query, values).rowcount == 1
 
+    def _retire(self, retirement: Retirement) -> None:
+        query = "UPDATE tasks SET retired = ?, retired_ns = ? WHERE id = ? AND retired IS NULL"
+        self._db.execute(query, (retirement.reason, retirement.at_ns, retirement.task.id))
+
     def _insert_proposal(self, number: int, row: ProposalRow) -> None:
-        values = (
-            number,
-            row.kind,
-            row.version,
-            row.fate,
-            row.detail,
-            row.text,
-            row.solve_rate,
-            row.reward,
-            row.task_id,
-        )
+        outcome = (row.solve_rate, row.reward, row.task_id)
+        values = (number, row.kind, row.version, row.fate, row.detail, row.text, *outcome)
         query = "INSERT INTO proposals (round, kind, version, fate, detail, text, solve_rate,"
         query += " reward, task_id) VALUES (?,?,?,?,?,?,?,?,?)"
         self._db.execute(query, values)
 
     def _insert_group(self, number: int, seq: int, group: OutboxRow) -> None:
-        values = (
-            seq,
-            group.group_id,
-            number,
-            group.role,
-            group.kind,
-            group.task_id,
-            group.num_rollouts,
-            group.payload,
-        )
-        self._db.execute("INSERT INTO groups VALUES (?,?,?,?,?,?,?,?)", values)
+        about = (group.role, group.kind, group.task_id, group.num_rollouts)
+        values = (seq, group.group_id, group.part, number, *about, group.payload)
+        self._db.execute("INSERT INTO groups VALUES (?,?,?,?,?,?,?,?,?)", values)
 
 
 class _Transaction:

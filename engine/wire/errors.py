@@ -24,3 +24,10 @@ class CorruptRecord(WireError):  # noqa: N818  # named for what the caller gets
         self.offset = offset
         self.seq = seq
         self.epoch = epoch
+
+
+class TornVersion(WireError):  # noqa: N818  # named for what the caller gets
+    """A directory has a version's name and is not whole; the message says in what.
+
+    No publish leaves one behind: a copy was cut short, or something changed the files since.
+    """

@@ -3,20 +3,28 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.wire.errors import WireError
+from engine.wire.process import lock_holders
 
+LOCK_PATIENCE_S = 60.0
+_LOCK_POLL_S = 0.002
 _TAIL_CHUNK = 1 << 16
 
 
-def atomic_write(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`: readers, and a reboot, see the old or the new, never a mixture."""
+def atomic_write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace `path` by `data`: readers, and a reboot, see the old or the new, never a mixture.
+
+    `mode` is the new file's, less what the umask takes away.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # a killed process of the same pid may have made it read-only
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -24,6 +32,12 @@ def atomic_write(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     fsync_directory(path.parent)
+
+
+def fsync_file(path: Path) -> None:
+    """Make the contents of a file durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def fsync_directory(path: Path) -> None:
@@ -36,22 +50,42 @@ def fsync_directory(path: Path) -> None:
 
 
 @contextmanager
-def exclusive(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock; waits for the short critical sections of other processes."""
+def exclusive(directory: Path, *, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+    """Hold the directory's lock; waits for the short critical sections of other processes.
+
+    Raises WireError, naming the holder, if one takes longer than `patience_s`: it is suspended.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        deadline = time.monotonic() + patience_s
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                holders = ", ".join(map(str, sorted(lock_holders(directory)))) or "unknown"
+                raise WireError(
+                    f"the lock of {directory} has been held for {patience_s:g} s by pid {holders}, "
+                    f"which should take a moment; is it suspended? wake it: kill -CONT {holders}"
+                )
+            time.sleep(_LOCK_POLL_S)
         yield
     finally:
         os.close(descriptor)
 
 
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def append_jsonl(path: Path, row: Mapping[str, object], *, fsync: bool = False) -> None:
     """Append one row; a torn last line, left by a kill in mid-write, is cut off first.
 
-    One writer a file. With `fsync` the row is on disk when the call returns.
+    One writer a file. With `fsync` the row is on disk when the call returns, and so is its file's
+    name.
     """
-    line = json.dumps(row, separators=(",", ":"), allow_nan=True).encode() + b"\n"
+    line = _line(row)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         _cut_torn_line(descriptor)
@@ -60,8 +94,15 @@ def append_jsonl(path: Path, row: Mapping[str, object], *, fsync: bool = False) 
             raise WireError(f"{path}: wrote {written} of {len(line)} bytes; is the disk full?")
         if fsync:
             os.fsync(descriptor)
+            if os.fstat(descriptor).st_size == written:  # the first row: the file may be new
+                fsync_directory(path.parent)
     finally:
         os.close(descriptor)
+
+
+def atomic_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Replace the file by these rows, as `atomic_write` does."""
+    atomic_write(path, b"".join(_line(row) for row in rows))
 
 
 def read_jsonl(path: Path) -> list[dict[str, object]]:
@@ -95,6 +136,10 @@ def load_object(path: Path) -> dict[str, object]:
     if not isinstance(loaded, dict):
         raise WireError(f"{path} must be a JSON object, got {type(loaded).__name__}; delete it")
     return loaded
+
+
+def _line(row: Mapping[str, object]) -> bytes:
+    return json.dumps(row, separators=(",", ":"), allow_nan=True).encode() + b"\n"
 
 
 def _parse_line(line: bytes, *, path: Path, number: int) -> dict[str, object]:

@@ -1,28 +1,40 @@
-"""What an engine tells the trainer about weights: which it holds, and which it samples from.
+"""Versions in use: a leased version is not deleted while its holder lives.
 
-A lease keeps a version from being deleted while its holder lives; the holder is named by pid,
-start time and boot, so the lease of a killed engine counts for nothing. Leasing and pruning
-exclude each other by the lock of the weights directory. An acknowledgement carries a checksum
-computed from the engine's *own* tensors.
+The holder is named by pid, start time and boot, so the lease of a killed engine counts for
+nothing, while that of one that hangs, or is stopped, counts. Leasing and deleting exclude each
+other by the lock of the weights directory: a lease that was granted names a version that is there
+and stays there. A lease that cannot be read is held against deletion, for nobody can tell.
 """
 
 import json
+import logging
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
+from engine.wire.acks import engine_name
 from engine.wire.errors import WireError
 from engine.wire.files import atomic_write, exclusive, load_object
 from engine.wire.manifest import MANIFEST, version_name
 from engine.wire.process import ProcessIdentity
 
+_LEASE: Final = re.compile(r"([\w-]+)-v(\d{6,})", re.ASCII)
+
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
-    """The version an engine samples from, and the checksum of the tensors it holds."""
+class Lease:
+    """One engine's hold on one version."""
 
+    owner: str
+    """The engine's name, unique in its run."""
     version: int
-    checksum: str
+    process: ProcessIdentity | None
+    """The holder; None if the file is damaged."""
+    is_alive: bool
+    """Whether it counted when it was read: the holder lived, or could not be told."""
 
 
 def lease(root: Path, version: int, owner: str) -> None:
@@ -36,9 +48,9 @@ def lease(root: Path, version: int, owner: str) -> None:
             raise WireError(
                 f"cannot lease version {version}: {root} has {_present(root)}; lease the latest one"
             )
-        (root / "leases").mkdir(exist_ok=True)
-        holder = {"version": version, **asdict(ProcessIdentity.current())}
-        atomic_write(_lease_file(root, version, owner), json.dumps(holder).encode())
+        (root / "leases").mkdir(mode=0o755, exist_ok=True)
+        holder = json.dumps(asdict(ProcessIdentity.current())).encode()
+        atomic_write(_lease_file(root, version, owner), holder)
 
 
 def release(root: Path, version: int, owner: str) -> None:
@@ -47,36 +59,54 @@ def release(root: Path, version: int, owner: str) -> None:
         _lease_file(root, version, owner).unlink(missing_ok=True)
 
 
-def write_ack(root: Path, version: int, checksum: str) -> None:
-    """Say that the engine now samples from `version`, whose tensors in memory have `checksum`."""
-    root.mkdir(parents=True, exist_ok=True)
-    ack = {"version": version, "checksum": checksum}
-    atomic_write(root / "ack.json", json.dumps(ack).encode())
-
-
-def read_ack(root: Path) -> Ack | None:
-    """The engine's last acknowledgement, or None."""
-    try:
-        fields = load_object(root / "ack.json")
-    except FileNotFoundError:
-        return None
-    match fields:
-        case {"version": int(version), "checksum": str(checksum)}:
-            return Ack(version=version, checksum=checksum)
-    raise WireError(f"{root / 'ack.json'} must hold version and checksum, got {fields}; delete it")
+def read_leases(root: Path) -> tuple[Lease, ...]:
+    """All leases there are, by name, those of dead processes included."""
+    found = (_read_lease(file) for file in sorted((root / "leases").glob("*.json")))
+    return tuple(each for each in found if each is not None)
 
 
 def leased_versions(root: Path) -> set[int]:
     """Versions that live processes hold; sweeps the leases of dead ones. Call it under the lock."""
     leased = set()
-    for file in (root / "leases").glob("*.json"):
-        match load_object(file):
-            case {"version": int(v), "pid": int(pid), "start_ticks": int(start), "boot": int(boot)}:
-                if ProcessIdentity(pid=pid, start_ticks=start, boot=boot).is_alive():
-                    leased.add(v)
-                else:
-                    file.unlink()
+    for each in read_leases(root):
+        if each.is_alive:
+            leased.add(each.version)
+        else:
+            _lease_file(root, each.version, each.owner).unlink(missing_ok=True)
+        if each.process is None:
+            log.warning(
+                "%s is damaged, so version %d is kept; delete the file if no engine of that "
+                "name runs",
+                _lease_file(root, each.version, each.owner),
+                each.version,
+            )
     return leased
+
+
+def _read_lease(file: Path) -> Lease | None:
+    """The lease in a file; None if it is none, or was given back since it was listed."""
+    name = _LEASE.fullmatch(file.stem)
+    if name is None:
+        return None
+    try:
+        process = _holder(load_object(file))
+    except FileNotFoundError:
+        return None
+    except WireError:
+        process = None
+    return Lease(
+        owner=name[1],
+        version=int(name[2]),
+        process=process,
+        is_alive=process is None or process.is_alive(),
+    )
+
+
+def _holder(fields: dict[str, object]) -> ProcessIdentity | None:
+    match fields:
+        case {"pid": int(pid), "start_ticks": int(start), "boot": int(boot)}:
+            return ProcessIdentity(pid=pid, start_ticks=start, boot=boot)
+    return None
 
 
 def _present(root: Path) -> list[str]:
@@ -84,6 +114,4 @@ def _present(root: Path) -> list[str]:
 
 
 def _lease_file(root: Path, version: int, owner: str) -> Path:
-    if not re.fullmatch(r"[\w-]+", owner):
-        raise ValueError(f"owner must be a word of letters, digits, - and _, got {owner!r}")
-    return root / "leases" / f"{owner}-{version_name(version)}.json"
+    return root / "leases" / f"{engine_name(owner)}-{version_name(version)}.json"

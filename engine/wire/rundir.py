@@ -3,7 +3,9 @@
     runs/NAME/
       run.json                  who this run is: id, resolved config, versions; written once
       model                     link to the initial weights, renewed by the engine
-      queue/ring-0.bin          groups, engine to trainer
+      queue/ring-0.bin          groups, engine to trainer; ring-1.bin of a second engine, ...
+      journal/ring-0/           those groups, as the trainer popped them
+      quarantine/               records that were no group, and why
       weights/v000012/          weights, trainer to engine
       checkpoints/              the trainer's own state
       tasks.db                  the engine's own state
@@ -18,6 +20,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -44,6 +47,7 @@ _DISTRIBUTIONS: Final = (
     "sglang",
 )
 _POLL_S: Final = 0.05
+_RING: Final = re.compile(r"ring-(\d+)\.bin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,23 @@ class RunDir:
 
     @property
     def ring(self) -> Path:
+        """The ring of the first engine."""
         return self.path / "queue" / "ring-0.bin"
+
+    def rings(self) -> list[Path]:
+        """The rings that exist, one an engine, in the order of their numbers."""
+        found = [path for path in (self.path / "queue").glob("*") if _RING.fullmatch(path.name)]
+        return sorted(found, key=lambda path: int(path.stem.removeprefix("ring-")))
+
+    @property
+    def journal(self) -> Path:
+        """What the trainer has popped: one directory a ring, named like it."""
+        return self.path / "journal"
+
+    @property
+    def quarantine(self) -> Path:
+        """Records that were no group; made when there is the first."""
+        return self.path / "quarantine"
 
     @property
     def model(self) -> Path:

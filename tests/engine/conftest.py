@@ -22,14 +22,14 @@ from engine.tasks.seeds import SeedProgram
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Example, Origin, Task
 from engine.wire import Group, RingReader, RingWriter, RunDir, decode_group
-from engine.wire.messages import Kind, Role
+from engine.wire.messages import Kind, Producer, Role
 from sandbox import Limits, Sandbox
 from sandbox.guest import canon
 
 
 @pytest_asyncio.fixture(scope="session")
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(workers=2, limits=Limits(wall_s=2.0, cpu_s=1.0)) as pool:
+    async with Sandbox(workers=2, limits=Limits(wall_s=20.0, cpu_s=1.0)) as pool:
         yield pool
 
 
@@ -142,6 +142,7 @@ async def _play(
             outbox=Outbox(store, ring),
             batch_samples=10_000,
             consumed_seq=lambda: 0,
+            producer=lambda version: Producer(engine="engine", epoch=1, checksum=f"of {version}"),
             on_round=played.reports.append,
         )
         async with asyncio.timeout(60):

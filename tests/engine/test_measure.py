@@ -1,21 +1,15 @@
-"""Probe, exam and the follower of versions, with a scripted policy and a real sandbox."""
+"""Probe and exam, with a scripted policy and a real sandbox."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from engine.config import EngineConfig
-from engine.errors import EngineError
 from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import best, probe
 from engine.policy.scripted import ScriptedPolicy
 from engine.tasks.seeds import SeedSet, held_out_programs, seed_programs
 from engine.tasks.store import TaskStore
-from engine.versions import VersionFollower
-from engine.wire import publish_weights, read_ack, tensor_checksum
 from engine.wire.messages import Kind
 
 CONFIG = EngineConfig(
@@ -90,51 +84,3 @@ async def test_no_held_out_program_is_a_seed(sandbox, store):
     exam = await certified_tasks(sandbox, held_out_programs(), num_inputs=4)
     seeds = {task.shape for task in store.tasks()}
     assert not seeds & {task.shape for task in exam}
-
-
-def write_tensor(value: float):
-    def write(directory: Path) -> dict[str, str]:
-        tensor = np.full(4, value, dtype=np.float32)
-        save_file({"w": tensor}, directory / "model.safetensors")
-        return {"w": tensor_checksum(tensor.tobytes())}
-
-    return write
-
-
-async def test_the_follower_loads_acknowledges_and_holds_the_newest_version(tmp_path):
-    policy = ScriptedPolicy({})
-    seen = []
-    follower = VersionFollower(
-        root=tmp_path, policy=policy, on_version=lambda m: seen.append(m.version)
-    )
-    await follower.update()
-    assert (seen, follower.consumed_seq) == ([], 0)
-    for version, consumed in ((0, 0), (1, 7), (2, 9)):
-        publish_weights(
-            tmp_path,
-            version=version,
-            step=version,
-            consumed_seq=consumed,
-            write=write_tensor(version),
-            keep=1,
-        )
-        await follower.update()
-        await follower.update()
-    assert seen == [0, 1, 2]
-    assert (policy.version, follower.consumed_seq) == (2, 9)
-    ack = read_ack(tmp_path)
-    assert ack is not None
-    assert ack.version == 2
-    assert follower.newest is not None
-    assert ack.checksum == follower.newest.checksum
-
-
-async def test_weights_that_changed_after_they_were_published_are_refused(tmp_path):
-    published = publish_weights(
-        tmp_path, version=1, step=1, consumed_seq=3, write=write_tensor(1.0)
-    )
-    save_file({"w": np.full(4, 2.0, np.float32)}, published.path / "model.safetensors")
-    follower = VersionFollower(root=tmp_path, policy=ScriptedPolicy({}), on_version=lambda _: None)
-    with pytest.raises(EngineError, match="changed after it was published"):
-        await follower.update()
-    assert read_ack(tmp_path) is None

@@ -163,7 +163,13 @@ def test_a_message_with_code_of_the_program_leaks(message):
 
 
 @pytest.mark.parametrize(
-    "message", ["adds the numbers and multiplies by k", "the total of all, k times", ""]
+    "message",
+    [
+        "adds the numbers and multiplies by k",
+        "the total of all, k times",
+        "if k is there turns around, else returns it",
+        "",
+    ],
 )
 def test_a_message_in_words_does_not_leak(message):
     assert not leaks(message, PROGRAM)

@@ -39,8 +39,7 @@ def batch(make_sample):
 def batch_of(samples):
     return Batch(
         samples=tuple(samples),
-        first_seq=0,
-        end_seq=1,
+        stretches={"ring-0": (0, 1)},
         num_groups=1,
         num_rollouts=len(samples),
         rejected=Counter(),
@@ -156,9 +155,11 @@ def test_a_checkpoint_restores_everything_and_leftovers_of_a_kill_are_none(
         (tmp_path / torn).mkdir()
         (tmp_path / torn / "manifest.json").write_text("{}")
     assert newest_checkpoint(tmp_path) is None
-    save_checkpoint(tmp_path, learner, next_seq=17, origin=model_directory, keep=1)
+    save_checkpoint(tmp_path, learner, cursors={"ring-0": 17}, origin=model_directory, keep=1)
     learn(learner, batch)
-    saved = save_checkpoint(tmp_path, learner, next_seq=18, origin=model_directory, keep=1)
+    saved = save_checkpoint(
+        tmp_path, learner, cursors={"ring-0": 18}, origin=model_directory, keep=1
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["step-000002"]
     assert checkpoints(tmp_path) == [saved]
     other = Learner(model=load_model(saved, device=CPU), config=learner.config)

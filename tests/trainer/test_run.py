@@ -21,6 +21,7 @@ from engine.wire import (
     latest_version,
     read_jsonl,
     versions,
+    write_ack,
 )
 from trainer.cli import main
 
@@ -103,7 +104,7 @@ def test_killed_in_mid_run_it_ends_with_the_same_bits(
     assert_same(state_of(killed), state_of(whole))
     ledger = read_jsonl(killed.steps_ledger)
     assert [row["step"] for row in ledger] == list(range(1, 16))
-    spans = [range(row["first_seq"], row["end_seq"]) for row in ledger]
+    spans = [range(*row["records"]["ring-0"]) for row in ledger]
     assert [seq for span in spans for seq in span] == list(range(NUM_GROUPS))
     assert [row["step"] for row in read_jsonl(killed.trainer_metrics)] == list(range(1, 16))
 
@@ -115,7 +116,8 @@ def test_a_finished_run_has_learned_published_and_let_go_of_the_ring(
     code, output = run_here(run)
     assert code == 0, output
     last = latest_version(run.weights)
-    assert (last.version, last.step, last.consumed_seq, last.final) == (15, 15, NUM_GROUPS, True)
+    assert (last.version, last.step, last.final) == (15, 15, True)
+    assert last.consumed == {"ring-0": NUM_GROUPS}
     assert last.checksum == read_jsonl(run.steps_ledger)[-1]["checksum"]
     assert list(versions(run.weights)) == [14, 15]
     reader = RingReader.open(run.ring, wait_s=0)
@@ -192,7 +194,7 @@ def test_the_initial_weights_are_published_as_version_zero(new_run, run_here):
     run = new_run(groups=())
     assert run_here(run)[0] == 0
     first = latest_version(run.weights)
-    assert (first.version, first.consumed_seq, first.final) == (0, 0, True)
+    assert (first.version, first.consumed, first.final) == (0, {}, True)
     assert list(run.checkpoints.iterdir()) == []
 
 
@@ -206,7 +208,8 @@ def test_a_quarantined_record_is_named_and_passed_over(new_run, groups, run_here
     code, output = run_here(run)
     assert code == 0
     assert "record 2 is quarantined" in output
-    assert [row["end_seq"] for row in read_jsonl(run.steps_ledger)] == [2, 5]
+    assert (run.quarantine / "ring-0-2.bin").read_bytes() == b"garbage"
+    assert [row["records"]["ring-0"] for row in read_jsonl(run.steps_ledger)] == [[0, 2], [2, 5]]
 
 
 def test_a_ring_of_many_batches_is_freed_before_it_is_full(new_run, groups, run_here):
@@ -280,3 +283,23 @@ def test_help_is_quick_and_imports_no_torch():
     code = "import sys, trainer.cli; trainer.cli._app(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_run_beside_an_engine_with_other_weights_ends_in_a_sentence(new_run, groups, run_here):
+    run = new_run(groups=groups)
+    write_ack(run.weights, 0, checksum="0" * 32, owner="engine-3")
+    code, output = run_here(run)
+    assert code == 2, output
+    assert "engine engine-3" in output.strip().splitlines()[-1]
+    assert f"kill {os.getpid()}" in output.strip().splitlines()[-1]
+
+
+def test_a_runs_metrics_say_how_far_each_engine_is_behind(new_run, groups, run_here):
+    first = new_run("first")
+    assert run_here(first)[0] == 0
+    run = new_run("second", groups=groups[:6])
+    checksum = latest_version(first.weights).checksum
+    write_ack(run.weights, 0, checksum=checksum, owner="engine-0")
+    assert run_here(run)[0] == 0
+    behind = [row["engines/behind_versions"] for row in read_jsonl(run.trainer_metrics)]
+    assert behind == [{"engine-0": 1}, {"engine-0": 2}, {"engine-0": 3}]

@@ -1,13 +1,22 @@
-"""Kills writer and reader of one ring at random instants, and checks that the story stays straight.
+"""Kills and stops writer and reader of one ring again and again; the story must stay straight.
 
     python tests/wire/ring_killer.py DIRECTORY ROUNDS SEED
 
-Both are forked anew each round, so that a round costs milliseconds and not the start of an
+Both are forked anew after a kill, so that a round costs milliseconds and not the start of an
 interpreter. The reader keeps a journal (the trainer's checkpoint in small): the numbers of a batch
 and the hashes of its payloads are on record before the batch is committed, and a new reader seeks
 to the end of the journal. The writer logs each number it was given. At the end the journal must be
 0, 1, 2, ... without gap or repetition, with the hashes of what was pushed, up to the last number
-that was given. Prints what happened, as JSON; exits with 1 and a traceback if anything is amiss.
+that was given.
+
+In one round of eight a process is stopped instead (SIGSTOP): it must be reported as hung, nobody
+may take its place, and then it goes on or is killed as it stands.
+
+Each role says in a byte of shared memory what it is about to do; the byte of a killed process says
+where it died. Most kills come at a random instant. In one round of four a process is given a phase
+drawn at random and kills itself (SIGKILL) on entering it, for the narrow ones would hardly be hit
+otherwise; it is killed where it is if it does not get there in time. Prints all that as JSON; exits
+with 1 and a traceback if anything is amiss.
 """
 
 import json
@@ -16,62 +25,43 @@ import random
 import signal
 import sys
 import time
-from hashlib import sha256, shake_128
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
-from engine.wire import RingReader, RingWriter
+from ring_roles import (
+    CAPACITY,
+    FATES,
+    MOST,
+    NO_FATE,
+    PATIENCE_S,
+    PHASES,
+    RUN_ID,
+    SLOT,
+    Phase,
+    payload_of,
+    read,
+    write,
+)
 
-CAPACITY = 1 << 15
-RUN_ID = b"k" * 16
-SLOT = 40  # bytes of a journal line: seq, sha256
+from engine.wire import Liveness, RingReader, RingWriter, WireError
+from engine.wire.ring import claim
+from engine.wire.ring.memory import RingMemory
 
-
-def payload_of(seq):
-    sizes = random.Random(seq)
-    size = sizes.choice([0, 7, sizes.randrange(600), sizes.randrange(CAPACITY // 8 + 1)])
-    return shake_128(seq.to_bytes(8, "little")).digest(size)
-
-
-def write(directory, *, until):
-    writer = RingWriter.open(directory / "ring", capacity=CAPACITY, run_id=RUN_ID)
-    log = os.open(directory / "given", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    given = os.fstat(log).st_size // 8
-    # Killed between the push and its line in the log: one more in the ring than was logged.
-    assert given <= writer.next_seq <= given + 1, f"logged {given}, ring says {writer.next_seq}"
-    os.write(log, b"".join(n.to_bytes(8, "little") for n in range(given, writer.next_seq)))
-    while until is None or writer.next_seq < until:
-        expected = writer.next_seq
-        seq = writer.try_push(payload_of(expected))
-        if seq is None:
-            time.sleep(0.0002)
-            continue
-        assert seq == expected
-        os.write(log, seq.to_bytes(8, "little"))
-    writer.close()
-
-
-def read(directory, *, until):
-    reader = RingReader.open(directory / "ring", wait_s=10)
-    journal = os.open(directory / "journal", os.O_RDWR | os.O_CREAT | os.O_APPEND)
-    seq = os.fstat(journal).st_size // SLOT
-    os.ftruncate(journal, seq * SLOT)
-    reader.seek(seq)
-    batches = random.Random(os.getpid())
-    while until is None or seq < until:
-        lines = []
-        for _ in range(batches.randrange(1, 6)):
-            record = reader.pop(timeout_s=0.01)
-            if record is None:
-                break
-            assert record.seq == seq, f"expected {seq}, got {record.seq}"
-            lines.append(seq.to_bytes(8, "little") + sha256(record.payload).digest())
-            seq += 1
-        os.write(journal, b"".join(lines))
-        reader.commit(seq)
-    reader.close()
+HUNG_AFTER_S = 0.03
+FATE_S = 0.1
+"""Longest wait for a process that is to kill itself."""
+PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+PHASES_OF = {
+    write: [phase for phase in Phase if phase < Phase.POPPING],
+    read: [Phase.OPENING, Phase.CATCHING_UP, *(p for p in Phase if p >= Phase.POPPING)],
+}
+ROLES = {write: claim.WRITER, read: claim.READER}
+BYTE = {write: 0, read: 1}
 
 
 def start(role, directory, *, until=None):
+    PHASES[BYTE[role]] = Phase.OPENING  # as it will say itself
     pid = os.fork()
     if pid:
         return pid
@@ -83,12 +73,55 @@ def start(role, directory, *, until=None):
     os._exit(0)
 
 
-def stop(pid):
-    """Kill it; whatever it was doing, only our signal may have ended it."""
+def kill(pid, *, within_s=0.0):
+    """Whatever it was doing, only SIGKILL may have ended it: its own in that time, or ours."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline and not os.waitid(os.P_PID, pid, PEEK):
+        time.sleep(0.0005)
     os.kill(pid, signal.SIGKILL)
     status = os.waitpid(pid, 0)[1]
     if os.WIFEXITED(status):
         raise SystemExit(f"a child exited with {os.WEXITSTATUS(status)} before it was killed")
+
+
+def stop(pid, role, directory, *, goes_on):
+    """Stop it where it stands; it is hung, and keeps its end. True if its end was claimed."""
+    os.kill(pid, signal.SIGSTOP)
+    if not os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]):
+        raise SystemExit("a child ended before it was stopped")
+    time.sleep(2 * HUNG_AFTER_S)
+    is_open = PHASES[BYTE[role]] != Phase.OPENING  # otherwise it may hold the directory's lock
+    if is_open:
+        memory = RingMemory(directory / "ring")
+        state = claim.liveness(memory, ROLES[role], hung_after_s=HUNG_AFTER_S)
+        assert state is Liveness.HUNG, state
+        assert_not_displaced(role, directory, pid=pid)
+    if goes_on:
+        os.kill(pid, signal.SIGCONT)
+    if is_open and goes_on:
+        await_life(memory, ROLES[role])
+    if is_open:
+        memory.close()
+    return is_open
+
+
+def assert_not_displaced(role, directory, *, pid):
+    try:
+        if role is write:
+            RingWriter.open(directory / "ring", capacity=CAPACITY, run_id=RUN_ID)
+        else:
+            RingReader.open(directory / "ring", wait_s=0)
+    except WireError as error:
+        assert f"pid {pid}; stop it first" in str(error), error  # noqa: PT017
+    else:
+        raise AssertionError(f"a stopped {role.__name__} was displaced")
+
+
+def await_life(memory, end):
+    deadline = time.monotonic() + PATIENCE_S
+    while claim.liveness(memory, end, hung_after_s=HUNG_AFTER_S) is not Liveness.ALIVE:
+        assert time.monotonic() < deadline, f"the {end.name} went on and is not alive"
+        time.sleep(0.001)
 
 
 def finish(pid):
@@ -105,23 +138,64 @@ def check(directory):
     return len(lines)
 
 
+class Killer:
+    """The two processes, and what has been done to them."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.died = {role: Counter() for role in ROLES}
+        PHASES[FATES : FATES + len(ROLES)] = bytes([NO_FATE] * len(ROLES))
+        self.stopped = Counter()
+        self.running = {role: start(role, directory) for role in ROLES}
+
+    def kill(self, roles, *, within_s=0.0, next_fate=NO_FATE):
+        for role in roles:
+            kill(self.running[role], within_s=within_s)
+            PHASES[FATES + BYTE[role]] = next_fate
+            self.died[role][Phase(PHASES[BYTE[role]]).name.lower().replace("_", " ")] += 1
+            self.running[role] = start(role, self.directory)
+
+    def doom(self, role, phase):
+        """Have it kill itself on entering a phase; or its successor, if it is beyond that."""
+        if phase in (Phase.OPENING, Phase.CATCHING_UP):
+            self.kill([role], next_fate=phase)
+        else:
+            PHASES[FATES + BYTE[role]] = phase
+        self.kill([role], within_s=FATE_S)
+
+    def stop(self, role, *, goes_on):
+        if stop(self.running[role], role, self.directory, goes_on=goes_on):
+            self.stopped[role.__name__] += 1
+        if not goes_on:
+            self.kill([role])
+
+
 def main(directory, *, rounds, seed):
     rng = random.Random(seed)
-    kills = {write: 0, read: 0}
-    running = {role: start(role, directory) for role in kills}
+    killer, started = Killer(directory), time.monotonic()
     for _ in range(rounds):
         time.sleep(rng.uniform(0, 0.02))
-        for role in rng.choice([[write], [read], [read, write], [write, read]]):
-            stop(running[role])
-            running[role] = start(role, directory)
-            kills[role] += 1
-    for pid in running.values():
-        stop(pid)
-    until = (directory / "given").stat().st_size // 8 + 50
-    for pid in (start(write, directory, until=until), start(read, directory, until=until)):
+        dice = rng.random()
+        if dice < 1 / 8:
+            killer.stop(rng.choice([write, read]), goes_on=rng.random() < 0.5)
+        elif dice < 3 / 8:
+            role = rng.choice([write, read])
+            killer.doom(role, rng.choice(PHASES_OF[role]))
+        else:
+            killer.kill(rng.choice([[write], [read], [read, write], [write, read]]))
+    for pid in killer.running.values():
+        kill(pid)
+    until = (directory / "given").stat().st_size // 8 + 2 * MOST
+    for pid in [start(role, directory, until=until) for role in ROLES]:
         finish(pid)
-    records = check(directory)
-    survived = {"records": records, **{role.__name__: n for role, n in kills.items()}}
+    survived = {
+        "rounds": rounds,
+        "seconds": round(time.monotonic() - started, 1),
+        "records": check(directory),
+        "killed": {role.__name__: died.total() for role, died in killer.died.items()},
+        "stopped": dict(killer.stopped),
+        "died": {role.__name__: dict(died.most_common()) for role, died in killer.died.items()},
+    }
     sys.stdout.write(json.dumps(survived) + "\n")
 
 

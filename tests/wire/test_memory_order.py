@@ -3,7 +3,9 @@
 A model, not the code: a ring of a few places, a writer whose stores sit in a buffer and become
 visible later, a reader whose loads may happen early. On x86 stores become visible in order; on ARM
 in any order. The model shows why the checksum is part of the protocol and no option: without it one
-side that reorders is enough for a wrong record; with it no fence is needed.
+side that reorders is enough for a wrong record; with it no fence is needed. Fences do it as well,
+but only on both sides, and a slim system has none to offer. A batch, several records that become
+visible by the commit word of the first, is no different.
 """
 
 from dataclasses import dataclass
@@ -20,17 +22,31 @@ class Machine:
     stores_in_order: bool
     loads_in_order: bool
     checks: bool
+    writer_fences: bool = False
+    reader_fences: bool = False
+    batch: int = 1
+    """Messages pushed at once; their number is a multiple of it, and so is the ring's size."""
 
-    def stores(self, seq):
-        """A push, in program order: `commit` makes a record, `tail` announces it."""
+    def stores(self, first):
+        """A push, in program order: `commit` makes records, `tail` announces them."""
+        fence = ((FENCE, None),) if self.writer_fences else ()
+        at = first % self.places
+        return (
+            *(store for seq in range(first, first + self.batch) for store in self.copy(seq, first)),
+            *fence,
+            (("commit", at), "committed"),
+            *fence,
+            ("tail", first + self.batch),
+        )
+
+    def copy(self, seq, first):
+        """One record of a push; the first one's commit word says `not written`."""
         at = seq % self.places
         return (
-            (("commit", at), None),
+            (("commit", at), None if seq == first else "committed"),
             (("seq", at), seq),
             (("checksum", at), checksum(seq, f"payload {seq}")),
             (("payload", at), f"payload {seq}"),
-            (("commit", at), "committed"),
-            ("tail", seq + 1),
         )
 
     def loads(self, seq):
@@ -42,6 +58,9 @@ class Machine:
         if got["tail"] <= seq or got["commit", at] is None or got["seq", at] != seq:
             return False
         return not self.checks or got["checksum", at] == checksum(seq, got["payload", at])
+
+
+FENCE = "fence"
 
 
 def checksum(seq, payload):
@@ -76,17 +95,23 @@ def drains(machine, state):
     """A buffered store becomes visible; stores to one address never overtake each other."""
     memory, buffer, num_stored, num_read, got = state
     for i, (address, value) in enumerate(buffer[:1] if machine.stores_in_order else buffer):
-        if all(earlier != address for earlier, _ in buffer[:i]):
+        if any(earlier in (address, FENCE) for earlier, _ in buffer[:i]):
+            continue
+        if address == FENCE:
+            if i == 0:
+                yield memory, buffer[1:], num_stored, num_read, got
+        else:
             now = frozenset((dict(memory) | {address: value}).items())
             yield now, buffer[:i] + buffer[i + 1 :], num_stored, num_read, got
 
 
 def writes(machine, state):
     memory, buffer, num_stored, num_read, got = state
-    seq, done = divmod(num_stored, len(machine.stores(0)))
-    is_full = done == 0 and seq - dict(memory)["head"] >= machine.places
-    if seq < machine.messages and not is_full:
-        yield memory, (*buffer, machine.stores(seq)[done]), num_stored + 1, num_read, got
+    pushes, done = divmod(num_stored, len(machine.stores(0)))
+    first = pushes * machine.batch
+    is_full = done == 0 and first + machine.batch - dict(memory)["head"] > machine.places
+    if first < machine.messages and not is_full:
+        yield memory, (*buffer, machine.stores(first)[done]), num_stored + 1, num_read, got
 
 
 def reads(machine, state):
@@ -95,7 +120,8 @@ def reads(machine, state):
         return
     known, visible = dict(got), dict(memory)
     missing = [address for address in machine.loads(num_read) if address not in known]
-    for address in missing[:1] if machine.loads_in_order else missing:
+    is_ordered = machine.loads_in_order or (machine.reader_fences and "tail" in missing)
+    for address in missing[:1] if is_ordered else missing:
         loaded = frozenset((known | {address: visible[address]}).items())
         yield memory, buffer, num_stored, num_read, loaded
     if missing:
@@ -112,13 +138,14 @@ def reads(machine, state):
     yield freed, buffer, num_stored, num_read + 1, frozenset()
 
 
-def machine(stores, loads, checks, places=1, messages=3):
+def machine(stores, loads, checks, places=1, messages=3, **options):
     return Machine(
         places=places,
         messages=messages,
         stores_in_order=stores,
         loads_in_order=loads,
         checks=checks,
+        **options,
     )
 
 
@@ -143,6 +170,42 @@ REORDERINGS = [(False, True), (True, False), (False, False)]
 @pytest.mark.parametrize(("stores", "loads"), REORDERINGS)
 def test_with_the_checksum_no_reordering_delivers_a_wrong_record(stores, loads):
     assert explore(machine(stores, loads, checks=True)) == (None, True)
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_fences_on_both_sides_need_no_checksum(places):
+    fenced = machine(
+        False, False, checks=False, places=places, writer_fences=True, reader_fences=True
+    )
+    assert explore(fenced) == (None, True)
+
+
+@pytest.mark.parametrize("fences", ["writer_fences", "reader_fences"])
+def test_a_fence_on_one_side_is_not_enough(fences):
+    wrong, _ = explore(machine(False, False, checks=False, places=2, **{fences: True}))
+    assert wrong is not None
+
+
+def test_a_batch_needs_the_checksum_where_a_single_record_does():
+    kept = machine(True, True, checks=False, places=2, messages=4, batch=2)
+    assert explore(kept) == (None, True)
+    wrong, _ = explore(machine(False, True, checks=False, places=2, messages=4, batch=2))
+    assert wrong is not None
+
+
+def test_with_the_checksum_no_reordering_delivers_a_wrong_record_of_a_batch():
+    assert explore(machine(False, True, checks=True, places=2, messages=2, batch=2)) == (
+        None,
+        True,
+    )
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("stores", "loads"), [(True, False), (False, True)])
+def test_with_the_checksum_batches_that_lap_are_no_worse(stores, loads):
+    batched = machine(stores, loads, checks=True, places=2, messages=4, batch=2)
+    assert explore(batched) == (None, True)
 
 
 @pytest.mark.stress

@@ -1,5 +1,6 @@
 """A writer or reader that dies between any two stores loses nothing, doubles nothing."""
 
+import contextlib
 import shutil
 import tempfile
 from hashlib import shake_128
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.wire.ring import RingReader, RingWriter, layout
 from engine.wire.ring.memory import RingMemory
-from engine.wire.ring.writer import recover
+from engine.wire.ring.recovery import recover
 
 CAPACITY = 4096
 RUN_ID = b"r" * 16
@@ -25,12 +26,16 @@ class KilledError(Exception):
 
 
 class FragileMemory(RingMemory):
-    """Dies instead of making the store after `fuse` more; a dying copy leaves its first half."""
+    """Dies instead of making a store after `fuse` more; a copy is as many stores as it has words.
 
-    __slots__ = ("fuse",)
+    Which word of a copy is stored first is the machine's business: `is_backwards` tries the other.
+    """
 
-    def __init__(self, path):
+    __slots__ = ("fuse", "is_backwards")
+
+    def __init__(self, path, *, is_backwards=False):
         self.fuse = None
+        self.is_backwards = is_backwards
         super().__init__(path)
 
     def store(self, word, value):
@@ -38,10 +43,14 @@ class FragileMemory(RingMemory):
         super().store(word, value)
 
     def copy(self, offset, payload):
-        if self.fuse == 0:
-            super().copy(offset, payload[: len(payload) // 2])
-        self._burn()
-        super().copy(offset, payload)
+        starts = range(0, len(payload), 8)
+        if self.fuse is None or self.fuse >= len(starts):
+            self.fuse = None if self.fuse is None else self.fuse - len(starts)
+            super().copy(offset, payload)
+            return
+        for start in reversed(starts) if self.is_backwards else starts:
+            self._burn()
+            super().copy(offset + start, payload[start : start + 8])
 
     def _burn(self):
         if self.fuse is not None:
@@ -50,9 +59,9 @@ class FragileMemory(RingMemory):
             self.fuse -= 1
 
 
-def open_writer(path):
+def open_writer(path, **options):
     RingWriter.open(path, capacity=CAPACITY, run_id=RUN_ID).close()
-    memory = FragileMemory(path)
+    memory = FragileMemory(path, **options)
     return RingWriter(memory), memory
 
 
@@ -79,14 +88,15 @@ def drain(reader):
     return records
 
 
+@pytest.mark.parametrize("is_backwards", [False, True], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("filled", [0, 3500], ids=["plain", "wrapping"])
-@pytest.mark.parametrize("size", [0, 1, 200, LARGEST])
-def test_a_push_cut_after_any_store_leaves_all_or_nothing(tmp_path, filled, size):
+@pytest.mark.parametrize("sizes", [[0], [1], [200], [LARGEST], [40, 0, 130]], ids=str)
+def test_a_push_cut_after_any_store_leaves_all_or_nothing(tmp_path, filled, sizes, is_backwards):
     """Visible from the commit word on, never before; and what comes next is in its place."""
     landed, num_stores = [], 0
     while True:
         path = tmp_path / f"ring-{num_stores}"
-        writer, memory = open_writer(path)
+        writer, memory = open_writer(path, is_backwards=is_backwards)
         reader, _ = open_reader(path)
         pushed = 0
         while writer._tail < filled:
@@ -94,9 +104,10 @@ def test_a_push_cut_after_any_store_leaves_all_or_nothing(tmp_path, filled, size
             pushed += 1
         drain(reader)
         reader.commit(pushed)
+        batch = [payload_of(pushed + i, size) for i, size in enumerate(sizes)]
         memory.fuse = num_stores
         try:
-            writer.try_push(payload_of(pushed, size))
+            assert writer.try_push_many(batch) == len(batch)
         except KilledError:
             pass
         else:
@@ -106,13 +117,13 @@ def test_a_push_cut_after_any_store_leaves_all_or_nothing(tmp_path, filled, size
         landed.append(successor.next_seq - pushed)
         again = payload_of(pushed + landed[-1], 77)
         assert successor.try_push(again) == pushed + landed[-1]
-        expected = [payload_of(pushed, size)] * landed[-1] + [again]
+        expected = [*batch[: landed[-1]], again]
         assert [record.payload for record in drain(reader)] == expected
         num_stores += 1
-    # Six stores a record, then next_seq and tail; padding is a record of its own.
-    wraps = layout.record_size(size) > CAPACITY - layout.record_size(90) * pushed
-    before_commit = 6 + 6 * wraps
-    assert landed == [0] * before_commit + [1] * 2
+    assert landed == sorted(landed)
+    assert landed[-2:] == [len(sizes)] * 2, "next_seq and tail come after the commit word"
+    assert set(landed) <= {0, 1, len(sizes)}
+    assert len(landed) > 5 + sum(sizes) // 8, "every word of every copy must have been a cut"
 
 
 def test_a_takeover_cut_after_any_store_can_be_taken_over_in_turn(tmp_path):
@@ -120,7 +131,7 @@ def test_a_takeover_cut_after_any_store_can_be_taken_over_in_turn(tmp_path):
     writer, memory = open_writer(template)
     for seq in range(5):
         writer.try_push(payload_of(seq, 100))
-    memory.fuse = 6  # the commit word of record 5 is stored, the tail is not
+    memory.fuse = 18  # the commit word of record 5 is stored, the tail is not
     with pytest.raises(KilledError):
         writer.try_push(payload_of(5, 100))
     bury(template, layout.WRITER_CLAIM)
@@ -138,6 +149,35 @@ def test_a_takeover_cut_after_any_store_can_be_taken_over_in_turn(tmp_path):
         assert RingWriter.open(path, capacity=CAPACITY, run_id=RUN_ID).next_seq == 6
         reader, _ = open_reader(path)
         assert [r.payload for r in drain(reader)] == [payload_of(seq, 100) for seq in range(6)]
+    assert num_stores > 5
+
+
+def test_a_takeover_after_a_reboot_cut_after_any_store_can_be_taken_over_in_turn(tmp_path):
+    """The tail reached the disk and record 3 did not: who comes first, or second, ends there."""
+    template = tmp_path / "template"
+    writer, memory = open_writer(template)
+    for seq in range(5):
+        start = writer._tail
+        writer.try_push(payload_of(seq, 100))
+        if seq == 3:
+            memory.copy(layout.HEADER_BYTES + start, bytes(8))
+    memory.store(layout.WRITER_CLAIM + 2, 12345)  # another boot
+    for num_stores in range(100):
+        path = tmp_path / f"ring-{num_stores}"
+        shutil.copy(template, path)
+        memory = FragileMemory(path)
+        memory.fuse = num_stores
+        with contextlib.suppress(KilledError):
+            assert RingWriter(memory).next_seq == 3
+            break
+        with path.open("r+b") as file:
+            file.seek(8 * layout.WRITER_CLAIM)
+            file.write(bytes(8))  # the pid: gone, in whichever boot
+        successor = RingWriter.open(path, capacity=CAPACITY, run_id=RUN_ID)
+        assert successor.try_push(b"again") == 3
+        reader, _ = open_reader(path)
+        expected = [*(payload_of(seq, 100) for seq in range(3)), b"again"]
+        assert [record.payload for record in drain(reader)] == expected
     assert num_stores > 5
 
 
@@ -171,7 +211,7 @@ def test_recovering_twice_is_recovering_once(tmp_path):
     writer, memory = open_writer(path)
     for seq in range(20):
         writer.try_push(payload_of(seq, seq))
-    memory.fuse = 7
+    memory.fuse = 43
     with pytest.raises(KilledError):
         writer.try_push(payload_of(20, 300))
     bury(path, layout.WRITER_CLAIM)
@@ -210,33 +250,44 @@ class RingModel(RuleBasedStateMachine):
             assert seq == len(self.records)
             self.records.append(payload)
 
-    @rule(size=st.integers(0, LARGEST), num_stores=st.integers(0, 14))
-    def push_and_die(self, size, num_stores):
-        payload = payload_of(len(self.records), size)
+    @rule(sizes=st.lists(st.integers(0, 60) | st.integers(0, LARGEST), max_size=9))
+    def push_many(self, sizes):
+        batch = [payload_of(len(self.records) + i, size) for i, size in enumerate(sizes)]
+        free_bytes = self.writer.free_bytes
+        pushed = self.writer.try_push_many(batch)
+        self.records += batch[:pushed]
+        if pushed < len(batch):
+            needed = sum(layout.record_size(size) for size in sizes[: pushed + 1])
+            padding = layout.record_size(max(sizes[: pushed + 1]))  # at most, before one of them
+            assert free_bytes < needed + padding, "refused despite room"
+
+    @rule(
+        sizes=st.lists(st.integers(0, LARGEST), min_size=1, max_size=4),
+        num_stores=st.integers(0, 90),
+    )
+    def push_and_die(self, sizes, num_stores):
+        batch = [payload_of(len(self.records) + i, size) for i, size in enumerate(sizes)]
         self.writer_memory.fuse = num_stores
-        try:
-            if self.writer.try_push(payload) is not None:
-                self.records.append(payload)
-        except KilledError:
-            pass
+        known = self.records
+        with contextlib.suppress(KilledError):
+            self.records = known + batch[: self.writer.try_push_many(batch)]
         bury(self.path, layout.WRITER_CLAIM)
-        self.writer_memory = FragileMemory(self.path)
+        self.writer_memory = FragileMemory(self.path, is_backwards=num_stores % 2 == 1)
         self.writer = RingWriter(self.writer_memory)
-        assert 0 <= self.writer.next_seq - len(self.records) <= 1
-        if self.writer.next_seq > len(self.records):
-            self.records.append(payload)
+        landed = self.writer.next_seq - len(known)
+        assert len(self.records) - len(known) <= landed <= len(batch)
+        self.records = known + batch[:landed]
 
     @rule()
     def restart_writer(self):
         self.writer.close()
         self.writer, self.writer_memory = open_writer(self.path)
 
-    @rule()
-    def pop(self):
-        record = self.reader.pop(timeout_s=0)
-        if record is None:
-            assert self.read == len(self.records)
-        else:
+    @rule(most=st.integers(1, 12))
+    def pop(self, most):
+        records = self.reader.pop_many(most, timeout_s=0)
+        assert len(records) == min(most, len(self.records) - self.read)
+        for record in records:
             assert (record.seq, record.payload) == (self.read, self.records[self.read])
             self.read += 1
 

@@ -5,6 +5,7 @@ from hashlib import shake_128
 import pytest
 
 from engine.wire import CorruptRecord, RingReader, RingWriter, WireError
+from engine.wire.checksum import Checksum
 from engine.wire.ring import layout
 
 CAPACITY = 4096
@@ -29,11 +30,13 @@ def _no_patience(monkeypatch):
     monkeypatch.setattr("engine.wire.ring.reader._REREADS", 2)
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory):
+@pytest.fixture(scope="module", params=Checksum, ids=lambda kind: kind.name)
+def image(tmp_path_factory, request):
     """A ring file whose records wrap around its end; the first ones are consumed."""
     path = tmp_path_factory.mktemp("ring") / "ring"
-    writer, reader = open_writer(path), RingReader.open(path, wait_s=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.wire.ring.memory.PREFERRED", request.param)
+        writer, reader = open_writer(path), RingReader.open(path, wait_s=0)
     for seq in range(NUM_RECORDS + FIRST):
         if seq == NUM_RECORDS:
             for _ in range(FIRST):
@@ -126,7 +129,7 @@ def test_a_truncated_file_is_refused_by_both_ends(image, tmp_path, size):
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [(layout.MAGIC_WORD, "magic is wrong"), (layout.VERSION_WORD, "layout 7, this kelvin reads 1")],
+    [(layout.MAGIC_WORD, "magic is wrong"), (layout.VERSION_WORD, "layout 7, this kelvin reads 2")],
 )
 def test_a_file_that_is_no_ring_of_this_layout_is_refused(image, tmp_path, word, message):
     path = tmp_path / "ring"

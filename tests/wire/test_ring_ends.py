@@ -85,10 +85,16 @@ def test_a_writer_that_was_replaced_refuses_to_write(tmp_path):
     old.try_push(b"mine")
     poke(path, layout.WRITER_CLAIM + 1, 12345)  # as if in a pid namespace we cannot see
     new = open_writer(path)
-    with pytest.raises(WireError, match="at epoch 2, this writer was epoch 1"):
+    with pytest.raises(
+        WireError, match=r"taken over by another writer \(this one was epoch 1, it is at 2"
+    ):
         old.try_push(b"too late")
-    assert new.try_push(b"new") == 1
+    with pytest.raises(WireError, match="taken over"):
+        old.set_state(RingState.CLOSED)
+    old.close()
     reader = RingReader.open(path, wait_s=0)
+    assert reader.state is RingState.OPEN
+    assert new.try_push(b"new") == 1
     assert [reader.pop(timeout_s=0).payload for _ in range(2)] == [b"mine", b"new"]
 
 
@@ -98,9 +104,10 @@ def test_a_record_of_a_replaced_writer_is_not_delivered(tmp_path):
     poke(path, layout.WRITER_CLAIM + 1, 12345)
     open_writer(path)
     reader = RingReader.open(path, wait_s=0)
-    poke(path, layout.EPOCH, 1)  # it looked just before the takeover
+    taken = RingMemory(path).load(layout.WRITER_CLAIM + 3)
+    poke(path, layout.WRITER_CLAIM + 3, old._token)  # it looked just before the takeover
     assert old.try_push(b"stale") == 0
-    poke(path, layout.EPOCH, 2)
+    poke(path, layout.WRITER_CLAIM + 3, taken)
     with pytest.raises(WireError, match="record seq 0"):
         reader.pop(timeout_s=0)
 
@@ -257,3 +264,19 @@ def test_a_word_is_never_seen_torn(tmp_path):
             loads += 1
         child.kill()
     assert seen == {0, 2**64 - 1}
+
+
+@pytest.mark.parametrize("end", ["writer", "reader"])
+def test_an_end_whose_file_was_deleted_or_replaced_is_told_at_its_next_heartbeat(tmp_path, end):
+    """Otherwise a successor's ring and this one would wait for each other for ever."""
+    path = tmp_path / "ring"
+    writer = open_writer(path)
+    held = writer if end == "writer" else RingReader.open(path, wait_s=0)
+    held.heartbeat()
+    path.unlink()
+    with pytest.raises(WireError, match=r"ring was deleted while .*start engine and trainer again"):
+        held.heartbeat()
+    successor = open_writer(path)
+    with pytest.raises(WireError, match="ring was replaced while"):
+        held.heartbeat()
+    successor.heartbeat()

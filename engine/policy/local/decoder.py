@@ -18,6 +18,7 @@ Shape suffixes: `L` layer, `2` key or value, `B` row, `S` slot, `H` key-value he
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Protocol
 
 import torch
@@ -45,9 +46,12 @@ class _Store(Protocol):
     """What a model's attention layers ask of a cache."""
 
     def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer: int
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep a layer's new keys and values; returns all that may be attended to."""
+        """Keep a layer's new keys and values; returns all that may be attended to.
+
+        What else transformers hands on (its mask's settings) is for caches of other kinds.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +62,7 @@ class _PromptStore:
     known: int
 
     def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer: int
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         keys_HPD, values_HPD = self.kv_L2HPD[layer]
         keys_HPD[:, self.known :] = key[0]
@@ -76,7 +80,7 @@ class _SlotStore:
     width: int
 
     def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer: int
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         num_rows = len(key)
         keys_SHTD, values_SHTD = self.kv_L2SHTD[layer]
@@ -93,6 +97,7 @@ class Decoder:
         self.slots = slots
         self.max_length: int = model.config.get_text_config().max_position_embeddings
         self._device = model.device
+        self._cache_name = _cache_name(model)
         reference_BTV, shape = _complete_plainly(model)
         layers, heads, width = shape
         self._kv_L2SHTD = torch.zeros(
@@ -152,7 +157,7 @@ class Decoder:
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask,
-            past_key_values=store,
+            **{self._cache_name: store},
             use_cache=True,
             logits_to_keep=1,
         )
@@ -189,11 +194,16 @@ def _check_tokens(model: PreTrainedModel) -> list[int]:
     return [7919 * (i + 1) % vocabulary for i in range(_CHECK_LENGTH)]
 
 
+def _cache_name(model: PreTrainedModel) -> str:
+    """What a forward pass calls its cache: transformers renamed it in version 5."""
+    return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
+
+
 def _complete_plainly(model: PreTrainedModel) -> tuple[torch.Tensor, tuple[int, int, int]]:
     """transformers' own logits of the check's tokens; layers, heads and width of their cache."""
     cache = DynamicCache(config=model.config)
     ids = torch.tensor([_check_tokens(model)], device=model.device)
-    logits = model(input_ids=ids, past_key_values=cache, use_cache=True).logits
+    logits = model(input_ids=ids, use_cache=True, **{_cache_name(model): cache}).logits
     held = [getattr(layer, name, None) for layer in cache.layers for name in ("keys", "values")]
     shapes = {tensor.shape if isinstance(tensor, torch.Tensor) else None for tensor in held}
     shape = shapes.pop()

@@ -2,14 +2,15 @@
 
 One thread owns torch and the model (`worker`); this side tokenizes, hands over requests and gets
 chunks back through the event loop, and never waits for a matrix product. Its waits: `sample` for
-chunks, unblocked by the worker's next step; `load` for a checksum, unblocked between two steps;
+chunks, unblocked by the worker's next step; `load` for a thread that reads and verifies files, then
+for a checksum, unblocked between two steps;
 `open` for the model. The death of the worker unblocks all of them with a `PolicyError`.
 """
 
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,15 +22,16 @@ from engine.policy.errors import PolicyError
 from engine.policy.local.decoder import Decoder
 from engine.policy.local.model import end_tokens, read_model, read_tokenizer
 from engine.policy.local.prefix import PrefixCache
+from engine.policy.local.weights import stage_weights
 from engine.policy.local.worker import (
     Abort,
     Command,
     Delivery,
-    Load,
     PolicyStats,
     Request,
     Stop,
     Submit,
+    Swap,
     Worker,
 )
 from engine.policy.protocol import Chunk, SamplingParams
@@ -134,19 +136,26 @@ class LocalPolicy:
             if unfinished:
                 self._inbox.put(Abort(request))
 
-    async def load(self, directory: Path, version: int) -> str:
+    async def load(
+        self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None
+    ) -> str:
         """Take new weights between two steps; returns a checksum of the model's own tensors.
 
-        Raises PolicyError, and keeps the old weights, if the files do not fit the model.
+        Sampling goes on while the files are read and verified; meanwhile they are in memory beside
+        the model. Raises RefusedWeights if they are not as `expected`, PolicyError if they do not
+        fit; in both cases the old weights stay.
         """
+        self._check_alive()
+        model = self._worker.decoder.model
+        staged = await asyncio.to_thread(stage_weights, model, directory, expected=expected)
         self._check_alive()
         loaded: asyncio.Future[str] = self._loop.create_future()
         self._loads.add(loaded)
 
-        def reply(outcome: str | Exception) -> None:
-            self._call_soon(lambda: _settle(loaded, outcome))
+        def reply(checksum: str) -> None:
+            self._call_soon(lambda: _settle(loaded, checksum))
 
-        self._inbox.put(Load(directory, version, reply))
+        self._inbox.put(Swap(staged, version, reply))
         try:
             return await loaded
         finally:

@@ -8,8 +8,9 @@ Between two steps it obeys what has come in: new requests, aborted ones, new wei
 n completions is n rows; rows wait in the order of arrival and join the batch as slots become free,
 so a batch never waits for its longest row. With nothing to do the thread sleeps on its inbox.
 
-New weights leave running rows where they are: their keys and values stay those of the old weights,
-as they do in every engine that updates in flight, and each chunk says which version drew it.
+New weights come staged, read and verified on another thread, and are only copied here. They leave
+running rows where they are: their keys and values stay those of the old weights, as they do in
+every engine that updates in flight, and each chunk says which version drew it.
 
 Rows of a request draw from streams of random numbers seeded with (seed, index). The logits of a
 row depend on the batch beside it only through the order of floating-point sums, so the same seed
@@ -22,7 +23,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import torch
@@ -30,7 +30,7 @@ import torch
 from engine.policy.local.decoder import Decoder
 from engine.policy.local.prefix import PrefixCache
 from engine.policy.local.sampler import draw
-from engine.policy.local.weights import load_weights
+from engine.policy.local.weights import Staged, swap_weights
 from engine.policy.protocol import Chunk, SamplingParams
 from engine.policy.text import TextStream
 from engine.wire.messages import Finish
@@ -59,12 +59,12 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Take the weights in a directory; `reply` gets the checksum or what went wrong."""
+class Swap:
+    """Take staged weights; `reply` gets the checksum of the model's own tensors."""
 
-    directory: Path
+    staged: Staged
     version: int
-    reply: Callable[[str | Exception], None]
+    reply: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Stop:
     """End the thread."""
 
 
-Command = Submit | Abort | Load | Stop
+Command = Submit | Abort | Swap | Stop
 Delivery = dict[Request, list[Chunk]]
 """What one step drew."""
 
@@ -157,8 +157,8 @@ class Worker:
                     self._waiting.extend(self._rows(request))
                 case Abort(request):
                     self._abort(request)
-                case Load():
-                    self._load(command)
+                case Swap():
+                    self._swap(command)
                 case Stop():
                     return False
 
@@ -182,12 +182,9 @@ class Worker:
         self._waiting = deque(row for row in self._waiting if row.request is not request)
         self._release([row for row in self._active if row.request is request])
 
-    def _load(self, command: Load) -> None:
-        try:
-            checksum = load_weights(self.decoder.model, command.directory)
-        except Exception as error:  # noqa: BLE001  whoever asked for the load decides
-            command.reply(error)
-            return
+    def _swap(self, command: Swap) -> None:
+        # A failure ends the thread: half a model must not sample.
+        checksum = swap_weights(self.decoder.model, command.staged)
         self.prompts.clear()
         self.version = command.version
         self.stats.loads += 1

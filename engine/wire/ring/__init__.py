@@ -1,7 +1,8 @@
 """A durable queue of records in one mapped file: one writing process, one reading process."""
 
 from engine.wire.ring.claim import Liveness
-from engine.wire.ring.reader import Record, RingReader
+from engine.wire.ring.reader import RingReader
+from engine.wire.ring.record import Record
 from engine.wire.ring.state import RingState
 from engine.wire.ring.writer import RingWriter
 

@@ -1,10 +1,13 @@
 """Who holds an end of the ring, and what has become of them.
 
-A claim is three words (pid, start ticks, boot) and a heartbeat. It is taken under the lock of the
-ring's directory, so of two processes that start at once one is refused. A dead holder's claim is
-taken over; a live holder's is not, even if its heart has stopped: it may only be suspended.
+A claim is four words (pid, start ticks, boot, a random token) and a heartbeat. It is taken under
+the lock of the ring's directory, so of two processes that start at once one is refused. A dead
+holder's claim is taken over; a live holder's is not, even if its heart has stopped: it may only be
+suspended. One that seems dead and is not, as from another pid namespace, finds another token than
+its own.
 """
 
+import secrets
 import time
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -16,6 +19,10 @@ from engine.wire.ring.memory import RingMemory
 
 HUNG_AFTER_S: Final = 30.0
 """A live process whose heartbeat is older than this is called hung."""
+
+_TOKEN: Final = 3
+_GRACE_S: Final = 0.005
+"""For what a holder that was not seen to live has begun: a push takes a hundredth of it."""
 
 
 class Liveness(StrEnum):
@@ -39,18 +46,42 @@ WRITER: Final = End("writer", layout.WRITER_CLAIM, layout.WRITER_HEARTBEAT)
 READER: Final = End("reader", layout.READER_CLAIM, layout.READER_HEARTBEAT)
 
 
-def take(memory: RingMemory, end: End) -> None:
-    """Claim an end for this process. Raises WireError, naming the pid, if a live one holds it."""
+def take(memory: RingMemory, end: End) -> int:
+    """Claim an end for this process: `displace` its holder, and `sign`."""
+    token = displace(memory, end)
+    sign(memory, end)
+    return token
+
+
+def displace(memory: RingMemory, end: End) -> int:
+    """End the claim of a dead holder; returns the token that stands there until this is displaced.
+
+    Raises WireError, naming the pid, if a live process holds it.
+    """
     holder = _holder(memory, end)
     if holder.is_alive():
         raise WireError(
             f"{memory.path} already has a live {end.name}, pid {holder.pid}; stop it first"
         )
+    token = secrets.randbits(64)
+    memory.store(end.claim + _TOKEN, token)  # from here on a holder that still runs stops
+    if holder.pid:
+        time.sleep(_GRACE_S)
+    return token
+
+
+def sign(memory: RingMemory, end: End) -> None:
+    """Name this process as the holder, and its boot as the last one."""
     own = ProcessIdentity.current()
     memory.store(end.claim, own.pid)
     memory.store(end.claim + 1, own.start_ticks)
     memory.store(end.claim + 2, own.boot)
     beat(memory, end)
+
+
+def is_held(memory: RingMemory, end: End, *, token: int) -> bool:
+    """Whether the claim is still the one that was taken with this token."""
+    return memory.load(end.claim + _TOKEN) == token
 
 
 def give_up(memory: RingMemory, end: End) -> None:

@@ -10,7 +10,7 @@ A record, aligned to 32 bytes:
     u64 commit     payload length + 1; 0 = not written; written last. With PADDING set: nothing
                    fits before the end of the file, skip this many bytes
     u64 seq        dense, 0, 1, 2, ... over the life of the run; padding has its successor's
-    u64 checksum   xxh3 over epoch, seq, length, schema and payload
+    u64 checksum   over epoch, seq, length, schema and payload
     u32 schema     how to decode the payload
     u32 epoch      which writer wrote it
     payload        padded to 32 bytes
@@ -19,7 +19,7 @@ A record, aligned to 32 bytes:
 from typing import Final
 
 MAGIC: Final = int.from_bytes(b"KELVRING", "little")
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 
 HEADER_BYTES: Final = 4096
 RECORD_BYTES: Final = 32
@@ -34,22 +34,25 @@ MAGIC_WORD: Final = 0 * _LINE
 VERSION_WORD: Final = 1 * _LINE
 CAPACITY: Final = 2 * _LINE
 RUN_ID: Final = 3 * _LINE  # two words
+CHECKSUM: Final = 18 * _LINE  # which one the records have
 
 # The writer's.
-WRITER_CLAIM: Final = 4 * _LINE  # three words: pid, start ticks, boot
+WRITER_CLAIM: Final = 4 * _LINE  # four words: pid, start ticks, boot, token
 WRITER_HEARTBEAT: Final = 5 * _LINE
 EPOCH: Final = 6 * _LINE
 EPOCH_SEQ: Final = 7 * _LINE
 NEXT_SEQ: Final = 8 * _LINE
 TAIL: Final = 9 * _LINE
 STATE: Final = 10 * _LINE
+WANTS_SPACE: Final = 11 * _LINE  # nonzero: the reader rings the doorbell after a commit
 REASON: Final = 24 * _LINE
 REASON_BYTES: Final = 512
 
 # The reader's. The committed cursor is a pair (position, seq) in one of two places; the parity
 # of the generation says which, so that the pair changes by one store.
-READER_CLAIM: Final = 12 * _LINE
+READER_CLAIM: Final = 12 * _LINE  # four words, alike
 READER_HEARTBEAT: Final = 13 * _LINE
+READER_ASLEEP: Final = 19 * _LINE  # nonzero: it sleeps on the tail, or is about to
 READ_SEQ: Final = 14 * _LINE
 CURSOR_GENERATION: Final = 15 * _LINE
 CURSORS: Final = (16 * _LINE, 17 * _LINE)  # two words each: position, seq

@@ -14,28 +14,28 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
+from engine.wire.checksum import PREFERRED
 from engine.wire.errors import WireError
 from engine.wire.files import fsync_directory
-from engine.wire.ring import layout
+from engine.wire.ring import futex, layout
+from engine.wire.ring.record import Entry, Framing, Record
 
 PARK_S: Final = 0.05
 """Longest sleep on a word: bounds a lost wake-up, and the low half of a word cannot lap in it."""
 
-_SYS_FUTEX: Final = {"x86_64": 202, "aarch64": 98}.get(platform.machine())
-_FUTEX_WAIT: Final = 0
-_FUTEX_WAKE: Final = 1
-_LOW_HALF: Final = 0xFFFFFFFF
+_KEEPS_ORDER: Final = platform.machine() in ("x86_64", "AMD64", "i686")
+"""Stores are seen in program order, and loads are made in it: only a later load may pass a store,
+for which `_waker` has a barrier."""
+_ACQUIRE_RELEASE: Final = 4
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-def create_file(path: Path, *, capacity: int, words: dict[int, int]) -> None:
-    """Make a ring file with the given control words, whole or not at all; space is reserved.
+def create_file(path: Path, *, capacity: int, run_id: bytes, first_seq: int) -> None:
+    """Make an empty ring that begins at `first_seq`, whole or not at all; space is reserved.
 
     Raises WireError for a capacity that is not a power of two >= 4096, OSError on a full disk
     (which would be a SIGBUS later).
@@ -46,7 +46,18 @@ def create_file(path: Path, *, capacity: int, words: dict[int, int]) -> None:
             f"try {max(layout.MIN_CAPACITY, 1 << capacity.bit_length())}"
         )
     page = memoryview(bytearray(layout.HEADER_BYTES)).cast("Q")
-    for word, value in words.items():
+    founding = {
+        layout.MAGIC_WORD: layout.MAGIC,
+        layout.VERSION_WORD: layout.LAYOUT_VERSION,
+        layout.CAPACITY: capacity,
+        layout.CHECKSUM: int(PREFERRED),
+        layout.RUN_ID: int.from_bytes(run_id[:8], "little"),
+        layout.RUN_ID + 1: int.from_bytes(run_id[8:], "little"),
+        layout.NEXT_SEQ: first_seq,
+        layout.READ_SEQ: first_seq,
+        layout.CURSORS[0] + 1: first_seq,
+    }
+    for word, value in founding.items():
         page[word] = value
     temporary = path.with_name(f".{path.name}.tmp")
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -54,36 +65,48 @@ def create_file(path: Path, *, capacity: int, words: dict[int, int]) -> None:
     try:
         os.posix_fallocate(descriptor, 0, layout.HEADER_BYTES + capacity)
         os.pwrite(descriptor, page, 0)
+        temporary.replace(path)
     finally:
         os.close(descriptor)
-    temporary.replace(path)
+        temporary.unlink(missing_ok=True)
     fsync_directory(path.parent)
 
 
 class RingMemory:
     """One process's mapping of a ring file; opening checks that it is one."""
 
-    __slots__ = ("_address", "_bytes", "_futex", "_map", "_words", "capacity", "path")
+    __slots__ = (
+        "_address",
+        "_bytes",
+        "_identity",
+        "_map",
+        "_words",
+        "capacity",
+        "fence",
+        "framing",
+        "longest",
+        "path",
+        "wake",
+    )
 
     def __init__(self, path: Path) -> None:
         """Map an existing ring. Raises WireError if the file is not a whole ring of this layout."""
         if sys.byteorder != "little":
             raise WireError("the ring needs a little-endian machine; this one is not")
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size <= layout.HEADER_BYTES:
-                raise WireError(f"{path} must be a ring, is a file of {size} bytes; delete it")
-            self._map = mmap.mmap(descriptor, size)
-        finally:
-            os.close(descriptor)
-        self._map.madvise(mmap.MADV_DONTFORK)
+        self._map, self._identity = _mapped(path)
         self._bytes = memoryview(self._map)
-        self._words = self._bytes[: size & -8].cast("Q")
+        self._words = self._bytes[: len(self._map) & -8].cast("Q")
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        self._futex = ctypes.CDLL(None, use_errno=True).syscall
+        self.wake = self._waker()
+        """Wake a reader that sleeps on the tail; called after its store."""
         self.path = path
-        self.capacity = self._checked_capacity(size)
+        self.fence = _fence()
+        """Stores before it are seen before stores after it, and loads likewise; None on machines
+        that keep this order themselves, and where there is no libatomic: see the checksum."""
+        self.capacity = self._checked_capacity()
+        self.longest = layout.max_payload(self.capacity)
+        """The longest payload, bytes."""
+        self.framing = Framing(self.load(layout.CHECKSUM), of=path)
 
     def load(self, word: int) -> int:
         return self._words[word]
@@ -95,24 +118,59 @@ class RingMemory:
         """A private copy of `length` bytes at a byte offset in the file."""
         return bytes(self._bytes[offset : offset + length])
 
+    def entry(self, position: int, *, seq: int) -> Entry | None:
+        """The entry at a position of the stream, if it is whole and is numbered `seq`."""
+        at = layout.HEADER_BYTES + (position & (self.capacity - 1))
+        return self.framing.parse(
+            self._map, at, end=layout.HEADER_BYTES + self.capacity, longest=self.longest, seq=seq
+        )
+
+    def run(
+        self, position: int, *, tail: int, seq: int, epoch: int, most: int
+    ) -> tuple[list[Record], list[int]]:
+        """The whole records of one epoch from a position on, within its lap, and their sizes."""
+        lap = position & -self.capacity
+        base = layout.HEADER_BYTES - lap
+        return self.framing.parse_run(
+            self._map,
+            base + position,
+            end=base + min(tail, lap + self.capacity),
+            longest=self.longest,
+            seq=seq,
+            epoch=epoch,
+            most=most,
+        )
+
     def copy(self, offset: int, payload: bytes) -> None:
         self._bytes[offset : offset + len(payload)] = payload
 
-    def wake(self, word: int) -> None:
-        """Wake whoever sleeps on `word`. Always called after its store: no flag, no lost wake."""
-        if _SYS_FUTEX is not None:
-            self._futex(_SYS_FUTEX, self._pointer(word), _FUTEX_WAKE, 1, None, None, 0)
+    def wait(self, *, tail: int, timeout_s: float) -> None:
+        """Sleep while the tail is still `tail`, at most PARK_S; may return early.
 
-    def wait(self, word: int, *, seen: int, timeout_s: float) -> None:
-        """Sleep while `word` is `seen`, at most PARK_S; may return early. Releases the GIL."""
+        Releases the GIL. Only the reader may call it.
+        """
         timeout_s = min(timeout_s, PARK_S)
-        if _SYS_FUTEX is None:
+        if futex.SYS_FUTEX is None:
             time.sleep(min(timeout_s, 1e-3))
             return
-        limit = _Timespec(0, int(timeout_s * 1e9))
-        expected = ctypes.c_uint32(seen & _LOW_HALF)
-        at = self._pointer(word)
-        self._futex(_SYS_FUTEX, at, _FUTEX_WAIT, expected, ctypes.byref(limit), None, 0)
+        # The kernel compares the tail behind a barrier of its own: a writer that does not see this
+        # word set has stored its tail before that, and there is no sleep.
+        self.store(layout.READER_ASLEEP, 1)
+        futex.wait(self.address(layout.TAIL), seen=tail, timeout_s=timeout_s)
+        self.store(layout.READER_ASLEEP, 0)
+
+    def check_in_place(self) -> None:
+        """Raises WireError if the path no longer leads to the file that is mapped here."""
+        try:
+            found: _Identity | None = _identity_of(self.path.stat())
+        except FileNotFoundError:
+            found = None
+        if found != self._identity:
+            raise WireError(
+                f"{self.path} was {'replaced' if found else 'deleted'} while this process used it, "
+                "so the other end is another file's; start engine and trainer again: the engine "
+                "pushes again what was not consumed"
+            )
 
     def close(self) -> None:
         """Unmap. The object is of no use afterwards."""
@@ -120,10 +178,29 @@ class RingMemory:
         self._bytes.release()
         self._map.close()
 
-    def _pointer(self, word: int) -> ctypes.c_void_p:
-        return ctypes.c_void_p(self._address + 8 * word)
+    def address(self, word: int) -> int:
+        """Where the word is mapped in this process."""
+        return self._address + 8 * word
 
-    def _checked_capacity(self, size: int) -> int:
+    def _waker(self) -> Callable[[], object]:
+        if futex.SYS_FUTEX is None:
+            return lambda: None
+        call = futex.waker(self.address(layout.TAIL))
+        if not _KEEPS_ORDER:
+            return call
+        words, lock = self._words, Lock()
+        take, give = lock.acquire, lock.release
+
+        def wake_if_asleep() -> None:
+            # A locked instruction: on x86 the load below does not pass the store of the tail then.
+            take()
+            give()
+            if words[layout.READER_ASLEEP]:
+                call()
+
+        return wake_if_asleep
+
+    def _checked_capacity(self) -> int:
         if self.load(layout.MAGIC_WORD) != layout.MAGIC:
             raise WireError(f"{self.path} is not a ring of kelvin: its magic is wrong; delete it")
         version = self.load(layout.VERSION_WORD)
@@ -132,10 +209,42 @@ class RingMemory:
                 f"{self.path} has layout {version}, this kelvin reads {layout.LAYOUT_VERSION}; "
                 "finish the run with the kelvin that started it, or start a new run"
             )
-        capacity = self.load(layout.CAPACITY)
+        capacity, size = self.load(layout.CAPACITY), len(self._map)
         if size != layout.HEADER_BYTES + capacity:
             raise WireError(
                 f"{self.path} must be {layout.HEADER_BYTES + capacity} bytes, is {size}; it was "
                 "truncated: delete it, the engine pushes again what was not consumed"
             )
         return capacity
+
+
+_Identity = tuple[int, int]
+"""Device and inode."""
+
+
+def _identity_of(status: os.stat_result) -> _Identity:
+    return status.st_dev, status.st_ino
+
+
+def _mapped(path: Path) -> tuple[mmap.mmap, _Identity]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        size = status.st_size
+        if size <= layout.HEADER_BYTES:
+            raise WireError(f"{path} must be a ring, is a file of {size} bytes; delete it")
+        mapped = mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
+    mapped.madvise(mmap.MADV_DONTFORK)
+    return mapped, _identity_of(status)
+
+
+def _fence() -> Callable[[], None] | None:
+    if _KEEPS_ORDER:
+        return None
+    try:
+        function = ctypes.CDLL("libatomic.so.1").atomic_thread_fence
+    except (OSError, AttributeError):
+        return None
+    return lambda: function(_ACQUIRE_RELEASE)

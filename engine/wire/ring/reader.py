@@ -12,7 +12,7 @@ One thread of one process.
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from itertools import accumulate, count, islice
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,8 +20,9 @@ from engine.wire.errors import CorruptRecord, WireError
 from engine.wire.files import exclusive
 from engine.wire.ring import claim, layout
 from engine.wire.ring.cursor import Cursor, load_cursor, store_cursor
+from engine.wire.ring.doorbell import Doorbell
 from engine.wire.ring.memory import RingMemory
-from engine.wire.ring.record import Entry, read_entry
+from engine.wire.ring.record import Entry, Record
 from engine.wire.ring.state import RingState, load_reason, load_state
 
 _SPINS: Final = 20
@@ -31,25 +32,18 @@ _REREADS: Final = 100
 _APPEAR_POLL_S: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record, as it was pushed."""
-
-    seq: int
-    schema: int
-    payload: bytes
-
-
 class RingReader:
     """Pops records in order; at most one live reader a ring."""
 
-    __slots__ = ("_floor", "_memory", "_popped", "_position", "_seq")
+    __slots__ = ("_bell", "_floor", "_memory", "_popped", "_position", "_seq")
 
     def __init__(self, memory: RingMemory) -> None:
         """Take over the reader's end of a mapped ring; hold the directory's lock. See `open`."""
+        self._bell = Doorbell(memory.path)
         claim.take(memory, claim.READER)
         self._memory = memory
-        self._popped: deque[Cursor] = deque()  # where each record that is not committed ends
+        self._popped: deque[tuple[int, int]] = deque()
+        """Of each record that is not committed: where it ends, and the number after it."""
         self._floor = 0
         self._rewind()
 
@@ -63,6 +57,16 @@ class RingReader:
         _await_file(path, wait_s=wait_s)
         with exclusive(path.parent):
             return cls(RingMemory(path))
+
+    @property
+    def path(self) -> Path:
+        """The ring's file."""
+        return self._memory.path
+
+    @property
+    def capacity(self) -> int:
+        """Bytes of records that the ring holds at most."""
+        return self._memory.capacity
 
     @property
     def run_id(self) -> bytes:
@@ -85,6 +89,11 @@ class RingReader:
         return max(0, self._memory.load(layout.NEXT_SEQ) - self._seq)
 
     @property
+    def memory(self) -> RingMemory:
+        """The mapping, for waiting on several rings at once."""
+        return self._memory
+
+    @property
     def state(self) -> RingState:
         """How far the writer says it has got."""
         return load_state(self._memory)
@@ -100,16 +109,28 @@ class RingReader:
         Sleeps in the kernel meanwhile, woken by a push. Raises CorruptRecord if what must be the
         next record is not whole.
         """
-        deadline = time.monotonic() + timeout_s
+        records = self.pop_many(1, timeout_s=timeout_s)
+        return records[0] if records else None
+
+    def pop_many(self, most: int, *, timeout_s: float) -> list[Record]:
+        """The next records, at least one and at most `most`; [] where `pop` gives None.
+
+        It waits for the first one only. Raises CorruptRecord like `pop`, once the whole records
+        before the damage have been given.
+        """
+        memory, deadline = self._memory, 0.0
         while True:
             # Before the tail: a record pushed before the ring was closed must still be seen.
-            is_closed = self._memory.load(layout.STATE) == RingState.CLOSED
-            tail = self._memory.load(layout.TAIL)
-            while (entry := self._step()) is not None:
-                if not entry.is_padding and entry.seq >= self._floor:
-                    return Record(entry.seq, entry.schema, entry.payload)
-            if is_closed or not self._park(tail, deadline=deadline):
-                return None
+            is_closed = memory.load(layout.STATE) == RingState.CLOSED
+            tail = memory.load(layout.TAIL)
+            if memory.fence:
+                memory.fence()
+            records = self._take(most, tail=tail) if tail > self._position else []
+            if records or is_closed:
+                return records
+            deadline = deadline or time.monotonic() + timeout_s
+            if not self._park(tail, deadline=deadline):
+                return []
 
     def commit(self, seq: int) -> None:
         """Everything before `seq` is durable here: free its space, never show it again.
@@ -121,10 +142,12 @@ class RingReader:
                 f"cannot commit up to seq {seq}: popped up to {self._seq}; commit after popping"
             )
         cursor = None
-        while self._popped and self._popped[0].seq <= seq:
+        while self._popped and self._popped[0][1] <= seq:
             cursor = self._popped.popleft()
         if cursor is not None:
-            store_cursor(self._memory, cursor)
+            store_cursor(self._memory, Cursor(*cursor))
+            if self._memory.load(layout.WANTS_SPACE):
+                self._bell.ring()
 
     def seek(self, seq: int) -> None:
         """Go on from `seq`, which a checkpoint remembers; records before it are skipped.
@@ -139,11 +162,17 @@ class RingReader:
             )
         self._rewind()
         self._floor = seq
-        while self._seq < seq and self._step() is not None:
-            pass
+        tail = self._memory.load(layout.TAIL)
+        while self._seq < seq and self._position < tail:
+            self._step()
+        self._memory.store(layout.READ_SEQ, self._seq)
 
     def heartbeat(self) -> None:
-        """Call every few seconds; without it the writer reports this reader as hung."""
+        """Call every few seconds; without it the writer reports this reader as hung.
+
+        Raises WireError if the file was deleted or replaced meanwhile.
+        """
+        self._memory.check_in_place()
         claim.beat(self._memory, claim.READER)
 
     def writer_alive(self) -> claim.Liveness:
@@ -153,6 +182,7 @@ class RingReader:
     def close(self) -> None:
         """Let go of the ring; popped records that are not committed will be seen again."""
         claim.give_up(self._memory, claim.READER)
+        self._bell.close()
         self._memory.close()
 
     def _rewind(self) -> None:
@@ -160,20 +190,48 @@ class RingReader:
         self._popped.clear()
         self._memory.store(layout.READ_SEQ, self._seq)
 
-    def _step(self) -> Entry | None:
-        if self._memory.load(layout.TAIL) <= self._position:
-            return None
+    def _take(self, most: int, *, tail: int) -> list[Record]:
+        """Up to `most` records that lie before `tail`."""
+        records: list[Record] = []
+        while len(records) < most and self._position < tail:
+            if self._seq >= self._floor and (run := self._run(most - len(records), tail=tail)):
+                records += run
+                continue
+            try:
+                entry = self._step()
+            except CorruptRecord:
+                if records:
+                    break  # those first; the damage is still there for the next call
+                raise
+            if not entry.is_padding and entry.record.seq >= self._floor:
+                records.append(entry.record)
+        self._memory.store(layout.READ_SEQ, self._seq)
+        return records
+
+    def _run(self, most: int, *, tail: int) -> list[Record]:
+        """Pop what lies in a row and is of the newest epoch; [] if the next entry is not."""
+        epoch = self._memory.load(layout.EPOCH)
+        records, sizes = self._memory.run(
+            self._position, tail=tail, seq=self._seq, epoch=epoch, most=most
+        )
+        if records:
+            ends = islice(accumulate(sizes, initial=self._position), 1, None)
+            self._popped.extend(zip(ends, count(self._seq + 1)))  # one is endless
+            self._position, self._seq = self._popped[-1]
+        return records
+
+    def _step(self) -> Entry:
+        """Pass over the entry at the position; there must be one."""
         entry = self._whole_entry()
-        self._position = entry.end
+        self._position += entry.size
         if not entry.is_padding:
-            self._seq = entry.seq + 1
-            self._popped.append(Cursor(entry.end, self._seq))
-            self._memory.store(layout.READ_SEQ, self._seq)
+            self._seq = entry.record.seq + 1
+            self._popped.append((self._position, self._seq))
         return entry
 
     def _whole_entry(self) -> Entry:
         for _ in range(_REREADS):
-            entry = read_entry(self._memory, self._position, seq=self._seq)
+            entry = self._memory.entry(self._position, seq=self._seq)
             if entry is not None and self._is_of_its_epoch(entry):
                 return entry
             os.sched_yield()
@@ -191,9 +249,10 @@ class RingReader:
     def _is_of_its_epoch(self, entry: Entry) -> bool:
         # A writer that was replaced and does not know it yet may still write: not with this epoch.
         epoch = self._memory.load(layout.EPOCH)
-        if entry.is_padding or entry.seq < self._memory.load(layout.EPOCH_SEQ):
-            return entry.epoch <= epoch
-        return entry.epoch == epoch
+        if entry.record.epoch == epoch:
+            return True
+        is_earlier = entry.is_padding or entry.record.seq < self._memory.load(layout.EPOCH_SEQ)
+        return is_earlier and entry.record.epoch < epoch
 
     def _park(self, tail: int, *, deadline: float) -> bool:
         """Wait for the tail to move from `tail`; False once the deadline has passed."""
@@ -203,7 +262,7 @@ class RingReader:
             os.sched_yield()
         left_s = deadline - time.monotonic()
         if left_s > 0:
-            self._memory.wait(layout.TAIL, seen=tail, timeout_s=left_s)
+            self._memory.wait(tail=tail, timeout_s=left_s)
         return left_s > 0
 
 
