@@ -127,7 +127,7 @@ def _generate(
     assert isinstance(model, GenerationMixin)
     torch.set_num_threads(threads)
     batch = torch.tensor([ids] * len(lengths))
-    model.generate(  # type: ignore[misc]  # a mixin's method is typed for another self
+    model.generate(
         batch,
         attention_mask=torch.ones_like(batch),
         max_new_tokens=max(lengths),
