@@ -65,7 +65,7 @@ NONDETERMINISTIC = [
 
 
 CONSTANT = {"getpid", "pid_parity_hidden", "str_set_text_order"}  # -1 to all; a set's value
-PAIRS = 12
+PAIRS = 24
 """Two zygotes may order a small set alike by chance; so many pairs of them do not."""
 
 
