@@ -1,8 +1,8 @@
 """The seam between self-play and a language model.
 
 A policy samples n completions of one prompt and streams them in chunks, each with the policy
-version that produced it. It can be given new weights while it samples: tokens drawn afterwards
-carry the new version.
+version that produced it. One completion can be cut while the others go on. The policy can be
+given new weights while it samples: tokens drawn afterwards carry the new version.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -44,6 +44,25 @@ class Chunk:
     """Set on the last chunk of a completion."""
 
 
+class Generation(Protocol):
+    """n completions being written: iterate over their chunks, interleaved; close when done."""
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        """The chunks, once."""
+
+    async def __anext__(self) -> Chunk:
+        """The next chunk; StopAsyncIteration when every completion has ended."""
+
+    def abort(self, index: int) -> None:
+        """Have no more of one completion written.
+
+        Its last chunk, soon, has finish ABORT; tokens written so far stay. Harmless once it ended.
+        """
+
+    async def aclose(self) -> None:
+        """Abort what is unfinished and deliver nothing more."""
+
+
 class Policy(Protocol):
     """A language model as self-play sees it."""
 
@@ -58,8 +77,14 @@ class Policy(Protocol):
     def tokenize(self, text: str) -> list[int]:
         """The prompt's token ids, exactly as `sample` feeds them."""
 
-    def sample(self, prompt: str, params: SamplingParams) -> AsyncIterator[Chunk]:
-        """Stream n completions, interleaved; closing the iterator aborts what is unfinished."""
+    def chat(self, user: str) -> str:
+        """The model's chat template around one message of a user, up to where the reply begins.
+
+        Raises PolicyError where the model has no template.
+        """
+
+    def sample(self, prompt: str, params: SamplingParams) -> Generation:
+        """Begin n completions of a prompt."""
 
     async def load(
         self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None

@@ -8,7 +8,7 @@ It does not imitate a model's timing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +27,7 @@ Script = Callable[[str], Sequence[str]] | Mapping[str, Sequence[str]]
 """Prompt to replies; completion i of a request is reply i, modulo their number."""
 
 _Step = tuple[int, str, Finish | None]
-_Recital = tuple[_Step, ...]
+_Steps = tuple[_Step, ...]
 
 
 class ScriptedPolicy:
@@ -55,19 +55,20 @@ class ScriptedPolicy:
         """The text's UTF-8 bytes."""
         return list(text.encode())
 
-    async def sample(self, prompt: str, params: SamplingParams) -> AsyncIterator[Chunk]:
+    def chat(self, user: str) -> str:
+        """The message, marked as one, so that a script can tell it from a plain prompt."""
+        return f"<user>{user}</user>\n"
+
+    def sample(self, prompt: str, params: SamplingParams) -> "Recital":
         """Recite n completions, a chunk of each in turn."""
         replies = self._replies(prompt)
-        recitals = [
-            _recite(replies[index % len(replies)], params.stop, params.max_tokens)
-            for index in range(params.n)
-        ]
-        for start in range(0, max(map(len, recitals)), self._chunk_bytes):
-            end = start + self._chunk_bytes
-            for index, recital in enumerate(recitals):
-                if start < len(recital):
-                    yield self._chunk(recital[start:end], index=index, last=end >= len(recital))
-            await asyncio.sleep(0)  # a model would let others run, too
+        return Recital(
+            self,
+            [
+                _recite(replies[index % len(replies)], params.stop, params.max_tokens)
+                for index in range(params.n)
+            ],
+        )
 
     async def load(
         self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None
@@ -90,21 +91,70 @@ class ScriptedPolicy:
             raise PolicyError(f"the script has no reply to the prompt that ends {prompt[-60:]!r}")
         return replies
 
-    def _chunk(self, recital: _Recital, *, index: int, last: bool) -> Chunk:
-        tokens = tuple(token for token, _, _ in recital)
+    def recite(self, steps: _Steps, index: int, finish: Finish | None) -> Chunk:
+        """These tokens as the next chunk of a completion, in the version of now."""
+        tokens = tuple(token for token, _, _ in steps)
         self._num_tokens += len(tokens)
         return Chunk(
             index=index,
-            text="".join(piece for _, piece, _ in recital),
+            text="".join(piece for _, piece, _ in steps),
             tokens=tokens,
             logprobs=(LOGPROB,) * len(tokens),
             version=self._version,
-            finish=recital[-1][2] if last else None,
+            finish=finish,
         )
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Tokens of a chunk."""
+        return self._chunk_bytes
+
+
+class Recital:
+    """Completions that are recited; see `Generation`."""
+
+    def __init__(self, policy: ScriptedPolicy, texts: Sequence[_Steps]) -> None:
+        self._policy = policy
+        self._texts = list(texts)
+        self._aborted: set[int] = set()
+        self._ended: set[int] = set()
+        self._chunks = self._recite()
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self._chunks
+
+    async def __anext__(self) -> Chunk:
+        return await self._chunks.__anext__()
+
+    def abort(self, index: int) -> None:
+        """Recite no more of one completion."""
+        if index not in self._ended:
+            self._aborted.add(index)
+
+    async def aclose(self) -> None:
+        """Recite nothing more."""
+        await self._chunks.aclose()
+
+    async def _recite(self) -> AsyncGenerator[Chunk, None]:
+        size = self._policy.chunk_bytes
+        for start in range(0, max(map(len, self._texts)), size):
+            for index, steps in enumerate(self._texts):
+                if start < len(steps) and index not in self._ended:
+                    yield self._next(index, steps[start : start + size], len(steps) - start)
+            await asyncio.sleep(0)  # a model would let others run, too
+
+    def _next(self, index: int, steps: _Steps, num_left: int) -> Chunk:
+        if index in self._aborted:
+            self._ended.add(index)
+            return self._policy.recite((), index, Finish.ABORT)
+        finish = steps[-1][2] if len(steps) == num_left else None
+        if finish:
+            self._ended.add(index)
+        return self._policy.recite(steps, index, finish)
 
 
 @lru_cache(maxsize=1024)  # a script has few replies and recites them often
-def _recite(reply: str, stop: tuple[str, ...], max_tokens: int) -> _Recital:
+def _recite(reply: str, stop: tuple[str, ...], max_tokens: int) -> _Steps:
     """The reply's tokens with the text that each completes, up to where sampling would end."""
     stream = TextStream(_decode, stop=stop)
     recital: list[_Step] = []

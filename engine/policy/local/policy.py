@@ -10,7 +10,8 @@ for a checksum, unblocked between two steps;
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from queue import SimpleQueue
 
 import torch
 
+from engine.policy.chat import ChatTemplate
 from engine.policy.errors import PolicyError
 from engine.policy.local.decoder import Decoder
 from engine.policy.local.model import end_tokens, read_model, read_tokenizer
@@ -37,6 +39,9 @@ from engine.policy.local.worker import (
 from engine.policy.protocol import Chunk, SamplingParams
 
 logger = logging.getLogger(__name__)
+
+Registry = dict[Request, asyncio.Queue[list[Chunk] | PolicyError]]
+"""Who waits for the chunks of which request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +79,11 @@ class LocalPolicy:
         self._version = version
         self._options = options
         self._tokenizer = read_tokenizer(directory)
+        self._chat = ChatTemplate(directory)
         self._inbox: SimpleQueue[Command] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Worker] = self._loop.create_future()
-        self._chunks: dict[Request, asyncio.Queue[list[Chunk] | PolicyError]] = {}
+        self._chunks: Registry = {}
         self._loads: set[asyncio.Future[str]] = set()
         self._failure: PolicyError | None = None
         self._thread = threading.Thread(target=self._work, name="local-policy", daemon=True)
@@ -113,28 +119,18 @@ class LocalPolicy:
 
     def tokenize(self, text: str) -> list[int]:
         """The prompt's token ids, exactly as `sample` feeds them."""
-        return list(self._tokenizer.encode(text).ids)
+        has_bos = bool(self._chat.bos) and text.startswith(self._chat.bos)
+        return list(self._tokenizer.encode(text, add_special_tokens=not has_bos).ids)
 
-    async def sample(self, prompt: str, params: SamplingParams) -> AsyncIterator[Chunk]:
-        """Stream n completions, interleaved; closing the iterator aborts what is unfinished."""
+    def chat(self, user: str) -> str:
+        """The model's chat template around one message; PolicyError where it has none."""
+        return self._chat(user)
+
+    def sample(self, prompt: str, params: SamplingParams) -> "LocalGeneration":
+        """Begin n completions of a prompt."""
         request = Request(tokens=tuple(self.tokenize(prompt)), params=params)
         self._check(request)
-        chunks: asyncio.Queue[list[Chunk] | PolicyError] = asyncio.Queue()
-        self._chunks[request] = chunks
-        self._inbox.put(Submit(request))
-        unfinished = params.n
-        try:
-            while unfinished:
-                delivered = await chunks.get()
-                if isinstance(delivered, PolicyError):
-                    raise delivered
-                for chunk in delivered:
-                    unfinished -= chunk.finish is not None
-                    yield chunk
-        finally:
-            del self._chunks[request]
-            if unfinished:
-                self._inbox.put(Abort(request))
+        return LocalGeneration(request, inbox=self._inbox, registry=self._chunks)
 
     async def load(
         self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None
@@ -239,6 +235,47 @@ class LocalPolicy:
                 f"a prompt of {len(request.tokens)} tokens: expected 1 to {room - 1}, which is "
                 "what the model can hold; show fewer references or shorter programs"
             )
+
+
+class LocalGeneration:
+    """n completions that the worker writes; see `Generation`."""
+
+    def __init__(
+        self, request: Request, *, inbox: SimpleQueue[Command], registry: Registry
+    ) -> None:
+        self._request = request
+        self._inbox = inbox
+        self._registry = registry
+        self._delivered: asyncio.Queue[list[Chunk] | PolicyError] = asyncio.Queue()
+        self._ready: deque[Chunk] = deque()
+        self._unfinished = request.params.n
+        registry[request] = self._delivered
+        inbox.put(Submit(request))
+
+    def __aiter__(self) -> "LocalGeneration":
+        return self
+
+    async def __anext__(self) -> Chunk:
+        while not self._ready:
+            if not self._unfinished:
+                await self.aclose()
+                raise StopAsyncIteration
+            delivered = await self._delivered.get()
+            if isinstance(delivered, PolicyError):
+                raise delivered
+            self._ready.extend(delivered)
+        chunk = self._ready.popleft()
+        self._unfinished -= chunk.finish is not None
+        return chunk
+
+    def abort(self, index: int) -> None:
+        """Have no more of one completion written."""
+        self._inbox.put(Abort(self._request, index))
+
+    async def aclose(self) -> None:
+        """Abort what is unfinished; nothing more is delivered."""
+        if self._registry.pop(self._request, None) is not None and self._unfinished:
+            self._inbox.put(Abort(self._request))
 
 
 def _settle(loaded: asyncio.Future[str], outcome: str | Exception) -> None:

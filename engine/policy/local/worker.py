@@ -53,9 +53,10 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Forget a request; nothing more is delivered."""
+    """Forget a request: nothing more is delivered. With an index: end that completion only."""
 
     request: Request
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,10 @@ class Worker:
             match command:
                 case Submit(request):
                     self._waiting.extend(self._rows(request))
-                case Abort(request):
-                    self._abort(request)
+                case Abort(request, None):
+                    self._forget(request)
+                case Abort(request, int(index)):
+                    self._cut(request, index)
                 case Swap():
                     self._swap(command)
                 case Stop():
@@ -178,9 +181,29 @@ class Worker:
             for index in range(params.n)
         ]
 
-    def _abort(self, request: Request) -> None:
+    def _forget(self, request: Request) -> None:
         self._waiting = deque(row for row in self._waiting if row.request is not request)
         self._release([row for row in self._active if row.request is request])
+
+    def _cut(self, request: Request, index: int) -> None:
+        """End one completion where it is; no-op if it has ended by itself."""
+        for row in (*self._waiting, *self._active):
+            if row.request is request and row.index == index:
+                self.deliver({request: [self._last_chunk(row)]})
+                if row in self._waiting:
+                    self._waiting.remove(row)
+                else:
+                    self._release([row])
+
+    def _last_chunk(self, row: _Row) -> Chunk:
+        return Chunk(
+            index=row.index,
+            text=row.text.flush(),
+            tokens=(),
+            logprobs=(),
+            version=self.version,
+            finish=Finish.ABORT,
+        )
 
     def _swap(self, command: Swap) -> None:
         # A failure ends the thread: half a model must not sample.
