@@ -33,8 +33,8 @@ A proposer's prompt never contains a gold: a reference is a program and its call
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from engine.prompts.forms import Rendered
 from engine.tasks.task import Task
 from engine.wire.messages import Kind
 
@@ -56,16 +56,6 @@ _SOLVE = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
-    """A prompt ready to be continued."""
-
-    text: str
-    lead: str
-    """The begun block at the end of `text`, which the parser needs to read the completion."""
-    stop: tuple[str, ...]
-
-
 def propose(
     kind: Kind, references: Sequence[Task], *, num_inputs: int, program: str = ""
 ) -> Rendered:
@@ -76,7 +66,13 @@ def propose(
     else:
         blocks = [_called_block(task) for task in references]
         lead = "def f("
-    return Rendered(text=_document(_PROPOSE[kind], blocks, lead), lead=lead, stop=BLOCK_STOPS)
+    return Rendered(
+        text=_document(_PROPOSE[kind], blocks, lead),
+        lead=lead,
+        stop=BLOCK_STOPS,
+        kind=kind,
+        given=program,
+    )
 
 
 def solve(task: Task, shots: Sequence[Task]) -> Rendered:
@@ -94,7 +90,9 @@ def solve(task: Task, shots: Sequence[Task]) -> Rendered:
         }[task.kind]
         text = f"{task.program}\n{lead}"
         stop = ("\n",)
-    return Rendered(text=_document(_SOLVE[task.kind], blocks, text), lead=lead, stop=stop)
+    return Rendered(
+        text=_document(_SOLVE[task.kind], blocks, text), lead=lead, stop=stop, kind=task.kind
+    )
 
 
 def _document(heading: str, blocks: Sequence[str], begun: str) -> str:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.prompts import Answer, Malformed, Proposal, parse_answer, parse_proposal
-from engine.prompts.parse import MAX_CHARS, ProposalReader, leaks
+from engine.prompts import Answer, Malformed, Proposal
+from engine.prompts.leak import gives_away, leaks
+from engine.prompts.parse import MAX_CHARS, parse_answer, parse_proposal
 from engine.wire.messages import Kind
 
 PIECES = st.lists(
@@ -14,23 +15,6 @@ PIECES = st.lists(
     )
     | st.text(max_size=5)
 )
-
-
-@given(PIECES, st.data())
-def test_how_a_proposal_is_cut_into_pieces_does_not_matter(pieces, data):
-    text = "".join(pieces)
-    whole = ProposalReader("def f(")
-    whole.feed(text)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
-    reader = ProposalReader("def f(")
-    programs_seen = []
-    for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
-        reader.feed(text[start:end])
-        programs_seen.append(reader.program)
-    set_ones = [program for program in programs_seen if program is not None]
-    assert len(set(set_ones)) <= 1, "program changed once it was set"
-    assert programs_seen[len(programs_seen) - len(set_ones) :] == set_ones, "program was unset"
-    assert (reader.program, reader.result()) == (whole.program, whole.result())
 
 
 @given(PIECES.map("".join), st.sampled_from(Kind), st.integers(1, 4))
@@ -107,7 +91,6 @@ def test_what_has_not_the_shape_of_a_proposal_says_why(completion, reason):
         (" adds\nf(1)\ng(2)", "open_call"),
         (" adds\nf(1)\nf(2", "open_call"),
         (" adds\nf(1)\nf(2 # gives 3)", "open_call"),
-        (" return x + 1\nf(1)\nf(2)", "leak"),
     ],
 )
 def test_what_has_not_the_shape_of_a_description_says_why(completion, reason):
@@ -184,3 +167,29 @@ def test_a_proposal_has_one_function_at_top_level():
     ]
     assert read[0] == Malformed("several_functions")
     assert isinstance(read[1], Proposal)
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        ("def f(x):\n    # gives 142\n    return x", "142"),
+        ("def f(x):\n    return x  # [1,  2]", "[1, 2]"),
+        ('def f(x):\n    """Returns \'abc\'."""\n    return x', "'abc'"),
+        ("def f(x):\n    '''so\n    (1, 2)\n    '''\n    return x", "(1, 2)"),
+    ],
+)
+def test_a_result_in_a_comment_or_docstring_gives_it_away(program, shown):
+    assert gives_away(program, shown)
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        ("def f(x):\n    return 142", "142"),
+        ("def f(x):\n    return '# 142'", "142"),
+        ("def f(x):\n    # twice\n    return x * 2", "142"),
+        ("def f(x):\n    # 7 times\n    return x", "7"),
+    ],
+)
+def test_code_and_short_results_give_nothing_away(program, shown):
+    assert not gives_away(program, shown)

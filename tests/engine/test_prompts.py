@@ -6,12 +6,11 @@ from hypothesis import strategies as st
 from engine.prompts import (
     Answer,
     Proposal,
-    parse_answer,
-    parse_proposal,
     propose,
     solve,
 )
-from engine.prompts.parse import leaks
+from engine.prompts.leak import leaks
+from engine.prompts.parse import parse_answer, parse_proposal
 from engine.tasks.task import Example, Task
 from engine.wire.messages import Kind
 
