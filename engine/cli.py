@@ -22,7 +22,8 @@ from engine.commands.queue_fsck import fsck
 from engine.commands.queue_stat import stat
 from engine.commands.queue_tail import tail
 from engine.commands.status import status
-from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig, read_recipe
+from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig
+from engine.recipe import read_recipe
 
 DEFAULT_RECIPE = "laptop"
 DEFAULT_CACHE = Path(".cache/kelvin")

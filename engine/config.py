@@ -1,30 +1,59 @@
 """Configuration: one TOML with the tables [engine], [sandbox] and [trainer].
 
 A recipe is such a file that ships with the package; the command line overrides any key
-(`--engine.temperature 0.7`). The engine checks its own two tables; the trainer's it passes on in
+(`--engine.temperature 0.7`). The engine checks its own tables; the trainer's it passes on in
 `run.json`, where the trainer checks it.
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import resources
-from pathlib import Path
+from enum import StrEnum
 from typing import Literal
 
+from engine.play.shapes import SHAPES
+from engine.prompts.forms import Form
+from engine.tasks.eviction import Eviction
+from engine.tasks.memory import Weighting
 from engine.tasks.seeds import SeedSet
 
 Table = dict[str, object]
 
-PER_INVOCATION = frozenset({"minutes", "steps", "threads", "device", "max_batch"})
+TABLES = ("engine", "sandbox", "trainer")
+
+PER_INVOCATION = frozenset({"minutes", "steps", "threads", "device", "max_batch", "max_in_flight"})
 """Keys of [engine] that may change when a run is resumed: how long and how fast, not what."""
 
 _COUNTS = (
-    "minutes", "steps", "deduction", "abduction", "induction", "references", "solver_shots",
-    "staleness", "probe_samples",
+    "minutes", "steps", "deduction", "abduction", "induction", "references",
+    "solver_shots", "solver_tasks", "staleness", "probe_samples",
 )  # fmt: skip
 """Keys of [engine] that may be 0 but not less."""
+
+
+class Estimate(StrEnum):
+    """How a new task's solve rate is measured."""
+
+    FIXED = "fixed"
+    ADAPTIVE = "adaptive"
+
+
+class SolverMix(StrEnum):
+    """Which tasks the solver's own batch has (AZR's `pred_data_mix_strategy`)."""
+
+    MAX_NEW = "max_new"
+    HALF_NEW = "half_new"
+    UNIFORM = "uniform"
+    STEP = "step"
+
+
+class NoveltyGate(StrEnum):
+    """What makes a proposal a repetition; each includes the one before it."""
+
+    NONE = "none"
+    FORM = "form"
+    SHAPE = "shape"
+    BEHAVIOUR = "behaviour"
 
 
 class ConfigError(ValueError):
@@ -46,20 +75,47 @@ class EngineConfig:
     steps: int = 0
     """Optimizer steps of one invocation; 0 = no bound."""
 
+    form: Form = Form.BLOCKS
+    """Prompts as `blocks` of code (small models), with `tags` (base models), or as `chat`."""
+
     deduction: int = 1
     """Rounds of this kind per cycle."""
     abduction: int = 1
     """Rounds of this kind per cycle."""
     induction: int = 1
     """Rounds of this kind per cycle."""
+    prompts: int = 1
+    """Prompts of the proposer per round, each with references of its own."""
     proposals: int = 16
-    """Proposals per round: samples of one prompt."""
-    solver_rollouts: int = 8
-    """Attempts per admitted task: they measure its learnability and train the solver."""
+    """Proposals per prompt."""
     references: int = 3
     """Tasks shown to the proposer."""
+    reference_weighting: Weighting = Weighting.UNIFORM
+    """How references are drawn from the memory: `uniform`, or `recent` ones more often."""
+    show_outputs: bool = False
+    """Whether references show their results."""
     anchors: int = 0
     """How many of the references are seeds: keeps a small model's proposals from drifting."""
+    estimate: Estimate = Estimate.FIXED
+    """How a task's solve rate is measured: by a `fixed` number of attempts, or `adaptive`."""
+    solver_rollouts: int = 8
+    """fixed: attempts per admitted task."""
+    stages: tuple[int, ...] = (2, 4, 8, 16)
+    """adaptive: attempts after each stage; the next stage is played while it could still matter."""
+    confidence: float = 0.7
+    """adaptive: how sure to be of the solve rate's place before stopping."""
+    recycle: bool = True
+    """Whether the attempts that measure a task also train the solver; else see `solver_tasks`."""
+    band: tuple[float, float] = (0.2, 0.8)
+    """adaptive: solve rates worth having; attempts stop when it is known on which side it is."""
+    mixed_only: bool = False
+    """Leave tasks that every attempt solves, or none, out of the solver's training."""
+    solver_tasks: int = 0
+    """Tasks per round that the solver trains on, one attempt each, if nothing is recycled."""
+    solver_mix: SolverMix = SolverMix.MAX_NEW
+    """Which tasks these are: `max_new` (the round's own first), `half_new`, `uniform`, `step`."""
+    solver_lag: int = 0
+    """0: new are the tasks of this round (AZR's paper); 1: those of the kind's last (its code)."""
     solver_shots: int = 2
     """Solved seed tasks at the head of the solver's prompt."""
     num_inputs: int = 4
@@ -70,10 +126,24 @@ class EngineConfig:
     """Token budget of a proposal, and of an induction answer."""
     answer_tokens: int = 64
     """Token budget of a deduction or abduction answer."""
+    reward_shape: str = "one_minus"
+    """What a solve rate is worth to the proposer: a function of `engine/play/shapes.py`."""
+    invalid_reward: float = -1.0
+    """What a proposal earns that is no valid new task."""
     reject_trivial: bool = True
     """Count programs that return a constant, None or an argument unchanged as invalid."""
-    novelty_by_shape: bool = False
-    """Compare normal forms with constants erased."""
+    novelty: NoveltyGate = NoveltyGate.FORM
+    """What repeats a task: its `form`, `shape` (constants erased), `behaviour`; or `none`."""
+    leak_gate: bool = True
+    """Count proposals that give their answer away as invalid."""
+    induction_check: Literal["hidden", "all"] = "hidden"
+    """Which examples an induction answer must match."""
+    equality: Literal["strict", "python"] = "strict"
+    """`strict`: equal in type and value; `python`: as == has it, so that 1 is True."""
+    memory_capacity: int = 16_384
+    """Tasks of a kind that can be drawn; beyond it some leave."""
+    eviction: Eviction = Eviction.COVERAGE
+    """Which ones: by `age`, `solved` (always or never) or `coverage` (many of one shape)."""
     max_value_chars: int = 200
     """Longest argument list or result, as text, that a task may have."""
     max_program_chars: int = 2000
@@ -83,6 +153,12 @@ class EngineConfig:
     """Batches that may be played ahead of the newest published version."""
     rounds_in_flight: int = 2
     """Rounds played at once."""
+    max_in_flight: int = 256
+    """Completions under way at once, shared fairly among roles and kinds."""
+    stream: bool = True
+    """Certify a proposal when it is complete, not when its completion ends."""
+    early_abort: bool = True
+    """Cut a completion that can no longer become valid."""
     max_batch: int = 32
     """Sequences the local policy decodes together."""
     threads: int = 1
@@ -96,7 +172,16 @@ class EngineConfig:
     """Proposals per temperature; 0 = no probe."""
 
     def __post_init__(self) -> None:
-        for name in ("proposals", "solver_rollouts", "max_batch", "threads"):
+        for name in (
+            "prompts",
+            "proposals",
+            "solver_rollouts",
+            "rounds_in_flight",
+            "max_in_flight",
+            "max_batch",
+            "threads",
+            "memory_capacity",
+        ):
             _expect_at_least(f"engine.{name}", getattr(self, name), 1)
         for name in _COUNTS:
             _expect_at_least(f"engine.{name}", getattr(self, name), 0)
@@ -109,8 +194,30 @@ class EngineConfig:
                 f"engine.num_inputs must be 2 or more, one shown and one hidden, got "
                 f"{self.num_inputs}"
             )
+        if self.reward_shape not in SHAPES:
+            raise ConfigError(
+                f"engine.reward_shape is one of {', '.join(SHAPES)}, got {self.reward_shape!r}"
+            )
+        self._check_attempts()
         if self.deduction + self.abduction + self.induction < 1:
             raise ConfigError("one of engine.deduction, .abduction, .induction must be above 0")
+
+    def _check_attempts(self) -> None:
+        low, high = self.band
+        if not (0.0 <= low < high <= 1.0 and 0.0 < self.confidence < 1.0):
+            raise ConfigError(
+                "engine.band is two solve rates from 0 to 1, the smaller first, and "
+                f"engine.confidence between 0 and 1, got {self.band} and {self.confidence}"
+            )
+        if not self.stages or list(self.stages) != sorted({*self.stages}) or self.stages[0] < 1:
+            raise ConfigError(f"engine.stages must rise from 1 or more, got {self.stages}")
+        if not (self.recycle or self.solver_tasks):
+            raise ConfigError(
+                "with engine.recycle off the solver needs a batch of its own: set "
+                "engine.solver_tasks, the paper has 64"
+            )
+        if self.solver_lag not in (0, 1):
+            raise ConfigError(f"engine.solver_lag is 0 or 1, got {self.solver_lag}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,41 +272,6 @@ class RunConfig:
         }
 
 
-def recipe_names() -> list[str]:
-    """The recipes that ship with the package."""
-    folder = resources.files("engine.recipes")
-    return sorted(
-        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
-    )
-
-
-def read_recipe(name: str) -> dict[str, Table]:
-    """The tables of a shipped recipe or of a TOML file (a name that ends in .toml)."""
-    if name.endswith(".toml"):
-        return _read_tables(Path(name))
-    if name not in recipe_names():
-        raise ConfigError(
-            f"expected a recipe ({', '.join(recipe_names())}) or a .toml file, got {name!r}"
-        )
-    return tomllib.loads(resources.files("engine.recipes").joinpath(f"{name}.toml").read_text())
-
-
 def _expect_at_least(key: str, value: float, least: int) -> None:
     if value < least:
         raise ConfigError(f"{key} must be {least} or more, got {value}")
-
-
-def _read_tables(path: Path) -> dict[str, Table]:
-    try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"expected a configuration file at {path}, found none") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} is not readable TOML: {error}") from None
-    unknown = sorted(set(tables) - {"engine", "sandbox", "trainer"})
-    if unknown or not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigError(
-            f"{path} may hold the tables [engine], [sandbox] and [trainer], "
-            f"found {unknown or 'keys outside of a table'}"
-        )
-    return tables

@@ -50,6 +50,7 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
             ring=ring,
             board=board,
             child=_child(run, board, ring) if with_trainer else None,
+            run_id=founded.run_id,
         )
         return await _until_signal(session)
 

@@ -21,8 +21,9 @@ from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import probe
 from engine.observe.board import Board, round_row
 from engine.observe.report import evaluations_path, write_report
-from engine.play.loop import Player, RoundReport
+from engine.play.loop import Player
 from engine.play.outbox import Outbox
+from engine.play.round import RoundReport
 from engine.policy.protocol import Policy
 from engine.tasks.seeds import held_out_programs, seed_programs
 from engine.tasks.store import TaskStore
@@ -65,6 +66,7 @@ class Session:
     ring: RingWriter
     board: Board
     child: TrainerChild | None
+    run_id: bytes
     follower: VersionFollower = field(init=False)
     waits: Waits = field(init=False)
     exam: list[Task] = field(default_factory=list, init=False)
@@ -104,6 +106,7 @@ class Session:
                 consumed_seq=lambda: self.follower.consumed_seq,
                 producer=self._producer,
                 on_round=self._on_round,
+                run_id=self.run_id,
                 waits=self.waits,
             )
             await player.play(self._is_enough)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.config import EngineConfig
+from engine.play.arena import Arena
 from engine.play.judge import Gates, Rejected, admit, judge
-from engine.play.loop import solver_shots
 from engine.play.reward import Judgement
-from engine.play.solve import Budget, SolveRequest, attempt
+from engine.play.solve import SolveRequest, attempt
 from engine.policy.protocol import Policy
 from engine.prompts import Proposal
 from engine.tasks.seeds import SeedProgram
@@ -73,18 +73,18 @@ async def take_exam(
     tasks: Sequence[Task],
 ) -> list[ExamResult]:
     """Answer every task once, greedily, and score the trivial answers beside."""
-    budget = Budget(answer_tokens=config.answer_tokens, program_tokens=config.proposal_tokens)
+    arena = Arena(config=config, policy=policy, sandbox=sandbox)
     rows = []
     async with asyncio.TaskGroup() as group:
         for task in tasks:
             request = SolveRequest(
-                shots=solver_shots(store, task.kind, config.solver_shots),
-                n=1,
+                shots=store.seeds(task.kind, config.solver_shots),
                 temperature=0.0,
-                budget=budget,
                 seed=0,
+                name=("exam", task.id),
+                n=1,
             )
-            answering = group.create_task(attempt(policy, sandbox, task, request))
+            answering = group.create_task(attempt(arena, task, request))
             guessing = group.create_task(_trivial_is_right(sandbox, task))
             rows.append((task.kind, answering, guessing))
     return [

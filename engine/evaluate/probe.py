@@ -2,7 +2,7 @@
 
 The same prompts (references drawn once, with a fixed seed, from the run's seed tasks) are given to
 any version. A proposal counts as `new` when it is certified, not trivial, not a seed and not a
-repetition inside the probe; the run's own rule says what a repetition is (`novelty_by_shape` erases
+repetition inside the probe; the run's own rule says what a repetition is (`novelty` may erase
 constants, so that one template with other numbers is one proposal).
 
 Since training lowers entropy and so does a lower temperature, versions are compared at each one's
@@ -15,15 +15,17 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from engine.config import EngineConfig
-from engine.play.completion import complete
+from engine.play.arena import Arena
+from engine.play.completion import write
 from engine.play.judge import LOST, Rejected, admit
-from engine.play.loop import gates_of
-from engine.play.propose import form_of, read_proposal
+from engine.play.novelty import family_of
+from engine.play.propose import gates_of, read_proposal
 from engine.policy.protocol import Policy, SamplingParams
-from engine.prompts import Malformed, Rendered, propose
+from engine.prompts import Malformed, Rendered, proposal_reader, propose
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin
 from engine.wire.messages import Kind
@@ -55,11 +57,12 @@ async def probe(
     on_progress: Callable[[str], None],
 ) -> list[ProbeResult]:
     """Sample the frozen prompts at every temperature; all of them are decoded together."""
+    arena = Arena(config=config, policy=policy, sandbox=sandbox)
     results = []
     for temperature in config.probe_temperatures:
         on_progress(f"probe at temperature {temperature:g}")
         started = time.monotonic()
-        fates = await _probe_at(policy, sandbox, store, config, temperature)
+        fates = await _probe_at(arena, store, temperature)
         results.append(
             ProbeResult(
                 version=policy.version,
@@ -79,20 +82,17 @@ def best(results: list[ProbeResult]) -> ProbeResult:
     return max(results, key=lambda result: result.new / max(1, result.samples))
 
 
-async def _probe_at(
-    policy: Policy, sandbox: Sandbox, store: TaskStore, config: EngineConfig, temperature: float
-) -> Counter[str]:
+async def _probe_at(arena: Arena, store: TaskStore, temperature: float) -> Counter[str]:
+    config = arena.config
     prompts = _prompts(store, config)
     each = max(1, config.probe_samples // len(prompts))
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_sample(policy, sandbox, config, temperature, index, *prompt, each))
+            group.create_task(_sample(arena, temperature, index, *prompt, each))
             for index, prompt in enumerate(prompts)
         ]
     seen = {
-        form_of(task, by_shape=config.novelty_by_shape)
-        for kind in KINDS
-        for task in store.tasks(kind, Origin.SEED)
+        family_of(task, config.novelty) for kind in KINDS for task in store.tasks(kind, Origin.SEED)
     }
     fates: Counter[str] = Counter()
     for form, fate in (pair for task in tasks for pair in task.result()):
@@ -109,21 +109,22 @@ def _prompts(store: TaskStore, config: EngineConfig) -> list[tuple[Kind, Rendere
         seeds = list(store.tasks(kind, Origin.SEED))
         for _ in range(PROMPTS_PER_KIND):
             references = dice.sample(seeds, min(config.references, len(seeds)))
-            prompts.append((kind, propose(kind, references, num_inputs=config.num_inputs)))
+            prompt = propose(
+                kind,
+                references,
+                form=config.form,
+                num_inputs=config.num_inputs,
+                show_outputs=config.show_outputs,
+            )
+            prompts.append((kind, prompt))
     return prompts
 
 
 async def _sample(
-    policy: Policy,
-    sandbox: Sandbox,
-    config: EngineConfig,
-    temperature: float,
-    index: int,
-    kind: Kind,
-    prompt: Rendered,
-    n: int,
+    arena: Arena, temperature: float, index: int, kind: Kind, prompt: Rendered, n: int
 ) -> list[tuple[str, str]]:
-    """(form or "", fate) of n proposals."""
+    """(family or "", fate) of n proposals."""
+    config = arena.config
     params = SamplingParams(
         n=n,
         temperature=temperature,
@@ -131,15 +132,19 @@ async def _sample(
         stop=prompt.stop,
         seed=7919 * (index + 1),
     )
+    readers = [proposal_reader(prompt, num_inputs=config.num_inputs) for _ in range(n)]
     found = []
-    async for completion in complete(policy, prompt.text, params):
-        proposal = read_proposal(kind, completion, lead=prompt.lead, num_inputs=config.num_inputs)
-        if isinstance(proposal, Malformed):
-            found.append(("", proposal.reason))
-            continue
-        task = await admit(sandbox, kind, proposal, gates=gates_of(config))
-        if isinstance(task, Rejected):
-            found.append(("", task.fate))
-        else:
-            found.append((form_of(task, by_shape=config.novelty_by_shape), "new"))
+    async with aclosing(
+        write(arena.policy, arena.text_of(prompt), params, readers=readers)
+    ) as drafts:
+        async for draft in drafts:
+            proposal = read_proposal(draft, readers[draft.index])
+            if isinstance(proposal, Malformed):
+                found.append(("", proposal.reason))
+                continue
+            task = await admit(arena.sandbox, kind, proposal, gates=gates_of(config))
+            if isinstance(task, Rejected):
+                found.append(("", task.fate))
+            else:
+                found.append((family_of(task, config.novelty), "new"))
     return found

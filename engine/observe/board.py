@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from engine.play.loop import RoundReport
+from engine.play.round import RoundReport
 from engine.wire.messages import Kind, Role
 
 WINDOW_ROUNDS = 12

@@ -1,18 +1,33 @@
-"""From a policy's stream of chunks to finished completions.
+"""From a policy's stream of chunks to finished completions, read while they are written.
 
 What is promised: every completion that ends is yielded once, as soon as it ends; its tokens,
-log-probabilities and versions belong together. Closing the generator closes the policy's stream,
-which aborts what is still being written.
+log-probabilities and versions belong together. A completion whose reader says that nothing could
+still make it valid is cut there and then. Closing the generator closes the policy's stream, which
+aborts what is still being written.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from engine.policy.protocol import Chunk, Policy, SamplingParams
+from engine.policy.protocol import Chunk, Generation, Policy, SamplingParams
 from engine.wire.messages import Finish, Logprobs, Tokens
+
+
+class Reader(Protocol):
+    """Reads one completion piece by piece."""
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why nothing that may follow makes it valid, or None."""
+
+    def feed(self, piece: str) -> None:
+        """Take the next piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,46 +40,124 @@ class Completion:
     logprobs: Logprobs
     versions: tuple[tuple[int, int], ...]
     finish: Finish
+    first_us: int = 0
+    """Microseconds from the request to the first token."""
+    last_us: int = 0
+    """Microseconds from the request to the last token."""
+
+    @property
+    def version(self) -> int | None:
+        """The newest version that drew a token of it; None if there is none."""
+        return max((version for version, _ in self.versions), default=None)
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A completion being written."""
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A completion being written. `closed` and `ended` are set once, in this order."""
 
-    text: list[str] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    versions: list[tuple[int, int]] = field(default_factory=list)
+    index: int
+    reader: Reader | None
+    generation: Generation
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """What was asked for is there, whatever follows; or the completion has ended."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    completion: Completion | None = None
+    """Once it has ended."""
+    started: float = field(default_factory=time.monotonic)
+    _first: float | None = None
+    _text: list[str] = field(default_factory=list)
+    _tokens: list[int] = field(default_factory=list)
+    _logprobs: list[float] = field(default_factory=list)
+    _versions: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def version(self) -> int | None:
+        """The newest version that drew a token of it so far; None if there is none."""
+        return max((version for version, _ in self._versions), default=None)
+
+    def abort(self) -> None:
+        """Have no more of it written; harmless once it has ended."""
+        if not self.ended.is_set():
+            self.generation.abort(self.index)
 
     def add(self, chunk: Chunk) -> None:
-        self.text.append(chunk.text)
-        self.tokens.extend(chunk.tokens)
-        self.logprobs.extend(chunk.logprobs)
+        """Take the next chunk of it."""
+        self._first = self._first or time.monotonic()
+        self._text.append(chunk.text)
+        self._tokens.extend(chunk.tokens)
+        self._logprobs.extend(chunk.logprobs)
         num_tokens = len(chunk.tokens)
-        if self.versions and self.versions[-1][0] == chunk.version:
-            num_tokens += self.versions.pop()[1]
+        if self._versions and self._versions[-1][0] == chunk.version:
+            num_tokens += self._versions.pop()[1]
         if num_tokens:
-            self.versions.append((chunk.version, num_tokens))
+            self._versions.append((chunk.version, num_tokens))
+        if self.reader is not None and chunk.text:
+            self.reader.feed(chunk.text)
 
-    def finish(self, index: int, finish: Finish) -> Completion:
-        return Completion(
-            index=index,
-            text="".join(self.text),
-            tokens=np.asarray(self.tokens, dtype=np.uint32),
-            logprobs=np.asarray(self.logprobs, dtype=np.float32),
-            versions=tuple(self.versions),
+    def finish(self, finish: Finish) -> Completion:
+        """The completion, which ends with the last chunk that was added."""
+        now = time.monotonic()
+        self.completion = Completion(
+            index=self.index,
+            text="".join(self._text),
+            tokens=np.asarray(self._tokens, dtype=np.uint32),
+            logprobs=np.asarray(self._logprobs, dtype=np.float32),
+            versions=tuple(self._versions),
             finish=finish,
+            first_us=round(1e6 * ((self._first or now) - self.started)),
+            last_us=round(1e6 * (now - self.started)),
         )
+        self.closed.set()
+        self.ended.set()
+        return self.completion
 
 
-async def complete(
-    policy: Policy, prompt: str, params: SamplingParams
-) -> AsyncIterator[Completion]:
-    """Yield the n completions of a prompt in the order in which they end."""
-    drafts = [_Draft() for _ in range(params.n)]
-    async with aclosing(policy.sample(prompt, params)) as chunks:  # type: ignore[type-var]  # an async generator in every policy
+Closed = Callable[[Draft], bool]
+"""Whether what was asked for is there, whatever follows."""
+
+
+def _is_never_closed(_: Draft) -> bool:
+    return False
+
+
+async def write(
+    policy: Policy,
+    prompt: str,
+    params: SamplingParams,
+    *,
+    readers: Sequence[Reader] = (),
+    is_closed: Closed = _is_never_closed,
+    cut: bool = True,
+) -> AsyncGenerator[Draft, None]:
+    """Write n completions; yields each draft when it closes, and once more when it ends.
+
+    One that never closes, or closes with its last chunk, is yielded once. `cut` says whether a
+    hopeless one is aborted; its draft ends soon after, with `Finish.ABORT`.
+    """
+    generation = policy.sample(prompt, params)
+    drafts = [
+        Draft(index, readers[index] if readers else None, generation) for index in range(params.n)
+    ]
+    async with aclosing(generation) as chunks:
         async for chunk in chunks:
             draft = drafts[chunk.index]
             draft.add(chunk)
             if chunk.finish is not None:
-                yield draft.finish(chunk.index, chunk.finish)
+                draft.finish(chunk.finish)
+                yield draft
+                continue
+            if cut and draft.reader is not None and draft.reader.hopeless:
+                draft.abort()
+            elif not draft.closed.is_set() and is_closed(draft):
+                draft.closed.set()
+                yield draft
+
+
+async def complete(
+    policy: Policy, prompt: str, params: SamplingParams
+) -> AsyncGenerator[Completion, None]:
+    """Yield the n completions of a prompt in the order in which they end."""
+    async with aclosing(write(policy, prompt, params)) as drafts:
+        async for draft in drafts:
+            assert draft.completion is not None  # without a reader none closes before it ends
+            yield draft.completion

@@ -12,9 +12,11 @@ program remembers can only spoil its own gold, and then it is no function and it
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.play.reward import Judgement
 from engine.prompts import Proposal
+from engine.prompts.leak import gives_away, leaks
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind
 from sandbox import (
@@ -26,6 +28,7 @@ from sandbox import (
     Verdict,
     certify,
     compare,
+    equal,
     render,
     spell,
 )
@@ -48,6 +51,21 @@ class Gates:
     reject_trivial: bool
     max_value_chars: int
     max_program_chars: int
+    leak_gate: bool = False
+    """Whether what gives its answer away is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What counts as right."""
+
+    equality: Literal["strict", "python"] = "strict"
+    """Equal canonical bytes, or values that Python's == holds equal."""
+    induction_check: Literal["hidden", "all"] = "hidden"
+    """Which of the examples an induction answer must match."""
+
+
+STRICT = Ruling()
 
 
 async def admit(
@@ -75,6 +93,8 @@ async def admit(
     is_trivial = certificate.inspection.trivial or _is_dull(kind, args, shown)
     if objection := _to_values(args, shown, is_trivial=is_trivial, gates=gates):
         return objection
+    if gates.leak_gate and kind is not Kind.INDUCTION and gives_away(proposal.program, shown[0]):
+        return Rejected(fate="leak", detail="a comment has the result")
     examples = tuple(
         Example(args=text, gold=gold, shown=result)
         for text, gold, result in zip(args, certificate.values, shown, strict=True)
@@ -93,37 +113,37 @@ async def admit(
     )
 
 
-async def judge(sandbox: Sandbox, task: Task, answer: str) -> Judgement:
+async def judge(sandbox: Sandbox, task: Task, answer: str, ruling: Ruling = STRICT) -> Judgement:
     """Whether an answer is right, by the canonical bytes of what a guest makes of it."""
-    judgement, seed = await _ask(sandbox, task, answer)
+    judgement, seed = await _ask(sandbox, task, answer, ruling)
     if judgement is not Judgement.RIGHT or task.kind is Kind.DEDUCTION:
         return judgement
     # A program that was certified on one input may toss a coin on another: right must be right
     # again in another zygote, with another hash seed and address layout.
-    judgement, _ = await _ask(sandbox, task, answer, other_than=[seed])
+    judgement, _ = await _ask(sandbox, task, answer, ruling, other_than=[seed])
     return judgement
 
 
 async def _ask(
-    sandbox: Sandbox, task: Task, answer: str, *, other_than: Sequence[int] = ()
+    sandbox: Sandbox, task: Task, answer: str, ruling: Ruling, *, other_than: Sequence[int] = ()
 ) -> tuple[Judgement, int]:
     """One run's judgement and the seed of its zygote."""
-    outcome = await sandbox.run(_call(task, answer), other_than=other_than)
+    outcome = await sandbox.run(_call(task, answer, ruling), other_than=other_than)
     if task.kind is Kind.ABDUCTION:
-        if _tells_of_gold(outcome) and isinstance(compare(outcome, _gold(task)), Mismatch):
+        if _tells_of_gold(outcome) and isinstance(compare(outcome, _gold(task, STRICT)), Mismatch):
             return Judgement.VOID, outcome.seed
         if outcome.failed == 1:  # nothing against the gold, but the answer's value went with it
             call = Call(program=task.program, args=[answer])
             outcome = await sandbox.run(call, other_than=other_than)
-    return _compare(task, outcome), outcome.seed
+    return _compare(task, outcome, ruling), outcome.seed
 
 
-def _call(task: Task, answer: str) -> Call:
+def _call(task: Task, answer: str, ruling: Ruling) -> Call:
     if task.kind is Kind.DEDUCTION:
         return Call(program=None, args=[answer])
     if task.kind is Kind.ABDUCTION:
         return Call(program=task.program, args=[answer, task.examples[0].args])
-    return Call(program=answer, args=[example.args for example in task.hidden])
+    return Call(program=answer, args=[example.args for example in _wanted(task, ruling)])
 
 
 def _tells_of_gold(outcome: Outcome) -> bool:
@@ -133,20 +153,29 @@ def _tells_of_gold(outcome: Outcome) -> bool:
     return outcome.failed == 1
 
 
-def _gold(task: Task) -> list[bytes]:
-    wanted = task.hidden if task.kind is Kind.INDUCTION else task.examples[:1]
-    return [example.gold for example in wanted]
+def _wanted(task: Task, ruling: Ruling) -> Sequence[Example]:
+    if task.kind is not Kind.INDUCTION:
+        return task.examples[:1]
+    return task.examples if ruling.induction_check == "all" else task.hidden
 
 
-def _compare(task: Task, outcome: Outcome) -> Judgement:
+def _gold(task: Task, ruling: Ruling) -> list[bytes]:
+    return [example.gold for example in _wanted(task, ruling)]
+
+
+def _compare(task: Task, outcome: Outcome, ruling: Ruling) -> Judgement:
     if outcome.verdict is Verdict.LOST:
         return Judgement.LOST
     if outcome.verdict is Verdict.INVALID and task.kind is not Kind.INDUCTION:
         return Judgement.MALFORMED  # the answer is no literal, so nothing could be compared
     if outcome.verdict is not Verdict.OK:
         return Judgement.WRONG
-    gold = _gold(task)
-    right = list(outcome.values[: len(gold)]) == gold
+    gold = _gold(task, ruling)
+    values = outcome.values[: len(gold)]
+    right = len(values) == len(gold) and all(
+        equal(value, wanted, mode=ruling.equality)
+        for value, wanted in zip(values, gold, strict=True)
+    )
     return Judgement.RIGHT if right else Judgement.WRONG
 
 
@@ -155,8 +184,8 @@ def _to_text(proposal: Proposal, gates: Gates) -> Rejected | None:
     longest = max(map(len, (*proposal.args, proposal.message)))
     if len(proposal.program) > gates.max_program_chars or longest > gates.max_value_chars:
         return Rejected(fate="too_long")
-    if any("\n" in args for args in proposal.args):
-        return Rejected(fate="arguments", detail="an argument list spans several lines")
+    if gates.leak_gate and proposal.message and leaks(proposal.message, proposal.program):
+        return Rejected(fate="leak", detail="the message has the program, or a line of it")
     return None
 
 

@@ -6,7 +6,6 @@ therefore idempotent over kills: the rows from the ring's next number on are the
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ class OutboxError(Exception):
 def pack(
     policy: Policy,
     *,
+    group_id: bytes,
     role: Role,
     kind: Kind,
     task_id: str,
@@ -52,7 +52,7 @@ def pack(
     does not fit in one.
     """
     group = Group(
-        group_id=secrets.token_bytes(16),
+        group_id=group_id,
         role=role,
         kind=kind,
         task_id=task_id,

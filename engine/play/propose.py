@@ -1,52 +1,71 @@
-"""The proposer's side: one prompt, n proposals, each judged and attempted while others are written.
+"""The proposer's side: prompts, proposals, and each judged and attempted while others are written.
 
-A proposal goes parse -> certificate -> novelty -> n attempts of the solver -> reward. What is no
-valid new task earns -1 and says why in one word (its *fate*). One whose program fails to give its
-gold again while it is attempted is retired: it has no reward, and is kept to be known. Two
-proposals of equal normal form are one task: the first to be certified has it, the other is a
-duplicate.
+A proposal goes parse -> certificate -> format -> novelty -> attempts of the solver -> reward. It is
+certified the moment it is complete, though more is being written, and one that can no longer become
+a task is cut. What is no valid new task earns the penalty and says why in one word (its *fate*).
+One whose program fails to give its gold again while it is attempted is retired: it has no reward,
+and is kept to be known.
 """
 
 import asyncio
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
-from engine.play.completion import Completion, complete
+import numpy as np
+
+from engine.config import EngineConfig, Estimate
+from engine.play.arena import Arena
+from engine.play.claims import Claims, Place
+from engine.play.completion import Completion, Draft, write
 from engine.play.judge import LOST, Gates, Rejected, admit
-from engine.play.reward import learnability, proposer_reward
-from engine.play.solve import Attempts, SolveRequest, attempt
-from engine.policy.protocol import Policy, SamplingParams
-from engine.prompts import Malformed, Proposal, Rendered, parse_proposal
+from engine.play.novelty import fingerprinted, is_stored, marks_of
+from engine.play.reward import proposer_reward
+from engine.play.shapes import SHAPES
+from engine.play.solve import Attempts, attempt, request_of
+from engine.policy.protocol import SamplingParams
+from engine.prompts import Malformed, Proposal, ProposalReader, Rendered, proposal_reader
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Task
-from engine.wire.messages import Finish, Kind, Rollout
-from sandbox import Sandbox
+from engine.wire.messages import Finish, Kind, Role, Rollout
 
 ADMITTED = "admitted"
+DUPLICATE = "duplicate"
 RETIRED = "retired"
+UNFORMATTED = "unformatted"
+SEED_STRIDE = 1_000_003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeRequest:
-    """One round: what is asked of the proposer and how its proposals are judged."""
+    """One prompt of a round: what is asked of the proposer and how its proposals are judged."""
 
+    round: int
+    index: int
+    """Which of the round's prompts."""
     kind: Kind
     prompt: Rendered
+    text: str
+    """The prompt as the policy continues it."""
     parents: Sequence[str]
     params: SamplingParams
-    num_inputs: int
-    gates: Gates
-    solving: SolveRequest
+    shots: Sequence[Task]
+    """Solved tasks at the head of the solver's prompt."""
+    solver_seed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """One proposal at the end of its way."""
 
+    place: Place
     completion: Completion
     fate: str
     detail: str = ""
+    reward: float
+    """Meaningless for lost and retired ones."""
+    name: bytes
+    """The rollout's id."""
     attempts: Attempts | None = None
     """Of an admitted task."""
     retired: Task | None = None
@@ -57,121 +76,183 @@ class Judged:
         """Of the admitted task, None for what was not admitted."""
         return self.attempts.solve_rate if self.attempts else None
 
-    @property
-    def reward(self) -> float:
-        """The proposer's reward; not for lost and retired ones."""
+    def components(self) -> dict[str, float]:
+        """What the reward was made of."""
         rate = self.solve_rate
-        return proposer_reward(valid=rate is not None, solve_rate=rate or 0.0)
+        return {
+            "valid": float(rate is not None),
+            "learnability": max(0.0, self.reward) if rate is not None else 0.0,
+            "solve_rate": rate or 0.0,
+        }
 
     def rollout(self) -> Rollout:
         """The proposal as the trainer sees it."""
-        rate = self.solve_rate
+        completion = self.completion
+        timings = (completion.first_us, completion.last_us)
         return Rollout(
-            rollout_id=secrets.token_bytes(16),
-            tokens=self.completion.tokens,
-            logprobs=self.completion.logprobs,
-            versions=self.completion.versions,
+            rollout_id=self.name,
+            tokens=completion.tokens,
+            logprobs=completion.logprobs,
+            versions=completion.versions,
             reward=self.reward,
-            components={
-                "valid": float(rate is not None),
-                "learnability": 0.0 if rate is None else learnability(rate),
-                "solve_rate": 0.0 if rate is None else rate,
-            },
-            finish=self.completion.finish,
+            components=self.components(),
+            finish=completion.finish,
             verdict=self.fate,
+            timings_us=np.minimum(timings, 0xFFFF_FFFF).astype(np.uint32),
         )
 
 
-@dataclass(slots=True)
-class Novelty:
-    """Normal forms that are taken: those of admitted tasks and of proposals still under way."""
-
-    store: TaskStore
-    by_shape: bool
-    _claimed: set[tuple[Kind, str]] = field(default_factory=set, init=False)
-
-    def form(self, task: Task) -> str:
-        """What two equal tasks have in common; induction tasks differ by message and inputs."""
-        return task.id if task.kind is Kind.INDUCTION else form_of(task, by_shape=self.by_shape)
-
-    def claim(self, task: Task) -> bool:
-        """Take a task's form; False if it is taken already."""
-        key = (task.kind, self.form(task))
-        if key in self._claimed or self._is_stored(task):
-            return False
-        self._claimed.add(key)
-        return True
-
-    def release(self, task: Task) -> None:
-        """Give up a claim: the task is stored by now, or never will be."""
-        self._claimed.discard((task.kind, self.form(task)))
-
-    def _is_stored(self, task: Task) -> bool:
-        if task.kind is Kind.INDUCTION:
-            return self.store.task(task.id) is not None
-        return self.store.is_known(task.kind, self.form(task), by_shape=self.by_shape)
-
-
-def form_of(task: Task, *, by_shape: bool) -> str:
-    """What two equal programs have in common: the normal form, or that with constants erased."""
-    return task.shape if by_shape else task.normal_form
-
-
-def read_proposal(
-    kind: Kind, completion: Completion, *, lead: str, num_inputs: int
-) -> Proposal | Malformed:
-    """The proposal a completion amounts to; one that did not end by itself is none."""
-    if completion.finish is not Finish.STOP:
-        return Malformed("cut")
-    return parse_proposal(kind, completion.text, lead=lead, num_inputs=num_inputs)
+def read_proposal(draft: Draft, reader: ProposalReader) -> Proposal | Malformed:
+    """The proposal a draft amounts to; one that was cut before it was complete is none."""
+    if reader.proposal is not None:
+        return reader.proposal
+    if draft.completion is None or draft.completion.finish is not Finish.STOP:
+        return Malformed(reader.hopeless or "cut")
+    return reader.result()
 
 
 async def play_proposals(
-    policy: Policy, sandbox: Sandbox, novelty: Novelty, request: ProposeRequest
+    arena: Arena, store: TaskStore, claims: Claims, request: ProposeRequest
 ) -> list[Judged]:
-    """Sample the round's proposals and follow each to its end; in the order of sampling."""
-    following: list[asyncio.Task[Judged]] = []
-    async with asyncio.TaskGroup() as group:
-        async for completion in complete(policy, request.prompt.text, request.params):
-            coroutine = _follow(policy, sandbox, novelty, request, completion)
-            following.append(group.create_task(coroutine))
-    judged = [task.result() for task in following]
-    return sorted(judged, key=lambda each: each.completion.index)
+    """Sample a prompt's proposals and follow each to its end; in the order of sampling."""
+    config = arena.config
+    n = request.params.n
+    readers = [proposal_reader(request.prompt, num_inputs=config.num_inputs) for _ in range(n)]
+    following: dict[int, asyncio.Task[Judged]] = {}
+    async with asyncio.TaskGroup() as group, arena.gate.enter((Role.PROPOSER, request.kind), n):
+        stream = write(
+            arena.policy,
+            request.text,
+            request.params,
+            readers=readers,
+            is_closed=lambda draft: config.stream and readers[draft.index].proposal is not None,
+            cut=config.early_abort,
+        )
+        async with aclosing(stream) as drafts:
+            async for draft in drafts:
+                if draft.index not in following:
+                    journey = _Journey(arena, store, claims, request, draft, readers[draft.index])
+                    following[draft.index] = group.create_task(journey.follow())
+    return [following[index].result() for index in range(n)]
 
 
-async def _follow(
-    policy: Policy,
-    sandbox: Sandbox,
-    novelty: Novelty,
-    request: ProposeRequest,
-    completion: Completion,
-) -> Judged:
-    proposal = read_proposal(
-        request.kind, completion, lead=request.prompt.lead, num_inputs=request.num_inputs
+@dataclass(slots=True, eq=False)
+class _Journey:
+    """One proposal from its last line to its reward."""
+
+    arena: Arena
+    store: TaskStore
+    claims: Claims
+    request: ProposeRequest
+    draft: Draft
+    reader: ProposalReader
+    _sitting: asyncio.Task[Attempts] | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.request.round, self.request.index, self.draft.index
+
+    async def follow(self) -> Judged:
+        proposal = read_proposal(self.draft, self.reader)
+        if isinstance(proposal, Malformed):
+            return await self._rejected(proposal.reason)
+        task = await admit(
+            self.arena.sandbox,
+            self.request.kind,
+            proposal,
+            gates=gates_of(self.arena.config),
+            parents=self.request.parents,
+            version=self.draft.version or self.arena.policy.version,
+        )
+        if isinstance(task, Rejected):
+            return await self._rejected(task.fate, task.detail)
+        await self.draft.ended.wait()
+        if not self.reader.well_formed:
+            return await self._rejected(UNFORMATTED)
+        return await self._attempted(task)
+
+    async def _attempted(self, task: Task) -> Judged:
+        """Claim the task and attempt it; an equal proposal of an earlier place may take it away."""
+        config = self.arena.config
+        task = await fingerprinted(self.arena.sandbox, config, task)
+        marks = marks_of(task, config.novelty)
+        is_known = is_stored(self.store, task, config.novelty)
+        if is_known or not self.claims.claim(marks, self.place, self._lose):
+            return await self._rejected(DUPLICATE)
+        name = ("solver", *self.place)
+        request = request_of(config, self.request.shots, seed=self._solver_seed(), name=name)
+        self._sitting = asyncio.create_task(attempt(self.arena, task, request))
+        try:
+            attempts = await self._sitting
+        except asyncio.CancelledError:
+            if self.claims.holds(self.place):
+                raise
+            return await self._rejected(DUPLICATE)
+        if attempts.is_void:
+            return self._judged(RETIRED, retired=task)
+        if attempts.solve_rate is None:
+            self.claims.release(self.place)
+            return self._judged(LOST)
+        return self._judged(ADMITTED, attempts=attempts)
+
+    def _lose(self) -> None:
+        if self._sitting is not None:
+            self._sitting.cancel()
+
+    def _solver_seed(self) -> int:
+        """Attempts at different tasks draw from different streams."""
+        return (self.request.solver_seed + self.draft.index * SEED_STRIDE) % 2**62
+
+    async def _rejected(self, fate: str, detail: str = "") -> Judged:
+        """Nothing more that is written could change this."""
+        if self.arena.config.early_abort:
+            self.draft.abort()
+        await self.draft.ended.wait()
+        return self._judged(fate, detail)
+
+    def _judged(
+        self,
+        fate: str,
+        detail: str = "",
+        *,
+        attempts: Attempts | None = None,
+        retired: Task | None = None,
+    ) -> Judged:
+        completion = self.draft.completion
+        assert completion is not None  # every way here waits for its end
+        return Judged(
+            place=self.place,
+            completion=completion,
+            fate=fate,
+            detail=detail,
+            reward=reward_of(self.arena.config, attempts),
+            name=self.arena.name("proposer", *self.place),
+            attempts=attempts,
+            retired=retired,
+        )
+
+
+def reward_of(config: EngineConfig, attempts: Attempts | None) -> float:
+    """What a proposal earns: `attempts` of its task, None if it is no valid new task."""
+    if attempts is None or attempts.solve_rate is None:
+        return proposer_reward(None, invalid=config.invalid_reward)
+    shape = SHAPES[config.reward_shape]
+    if config.estimate is Estimate.FIXED:
+        return proposer_reward(shape(attempts.solve_rate))
+    return proposer_reward(attempts.belief.expectation(shape))
+
+
+def demoted(config: EngineConfig, judged: Judged) -> Judged:
+    """The same proposal once an earlier one has turned out to be the same task."""
+    reward = reward_of(config, None)
+    return replace(judged, fate=DUPLICATE, reward=reward, attempts=None)
+
+
+def gates_of(config: EngineConfig) -> Gates:
+    """The gates that a proposal must pass under this configuration."""
+    return Gates(
+        reject_trivial=config.reject_trivial,
+        max_value_chars=config.max_value_chars,
+        max_program_chars=config.max_program_chars,
+        leak_gate=config.leak_gate,
     )
-    if isinstance(proposal, Malformed):
-        return Judged(completion=completion, fate=proposal.reason)
-    version = max((version for version, _ in completion.versions), default=policy.version)
-    task = await admit(
-        sandbox,
-        request.kind,
-        proposal,
-        gates=request.gates,
-        parents=request.parents,
-        version=version,
-    )
-    if isinstance(task, Rejected):
-        return Judged(completion=completion, fate=task.fate, detail=task.detail)
-    if not novelty.claim(task):
-        return Judged(completion=completion, fate="duplicate")
-    try:
-        attempts = await attempt(policy, sandbox, task, request.solving)
-    except BaseException:
-        novelty.release(task)
-        raise
-    if attempts.is_void:
-        return Judged(completion=completion, fate=RETIRED, retired=task)
-    if attempts.solve_rate is None:
-        novelty.release(task)
-        return Judged(completion=completion, fate=LOST)
-    return Judged(completion=completion, fate=ADMITTED, attempts=attempts)

@@ -1,24 +1,44 @@
-"""The solver's side: n attempts at a task, judged as they end.
+"""The solver's side: attempts at a task, judged as they are written.
 
 The attempts measure the task's learnability for its proposer *and* are the solver's training
-group ("rollout recycling"): no generation is thrown away. An attempt whose verdict is lost, which
-is our failure, is left out of both. If one attempt finds that the program does not give its gold
-again, all are void: nobody is paid, either way, for a task that is none.
+group ("rollout recycling"): no generation is thrown away. They are sampled in stages: all at once,
+or two, then as many again, until the posterior of the solve rate says enough (`learnability`).
+
+An attempt whose verdict is lost, which is our failure, is left out of both. If one attempt finds
+that the program does not give its gold again, all are void: nobody is paid, either way, for a task
+that is none.
 """
 
 import asyncio
-import secrets
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
-from engine.play.completion import Completion, complete
+import numpy as np
+
+from engine.config import EngineConfig, Estimate
+from engine.play.arena import Arena
+from engine.play.completion import Completion, Draft, write
 from engine.play.judge import judge
+from engine.play.learnability import Belief, attempts_wanted
 from engine.play.reward import Judgement, solver_reward
-from engine.policy.protocol import Policy, SamplingParams
-from engine.prompts import Answer, Malformed, parse_answer, solve
+from engine.policy.protocol import SamplingParams
+from engine.prompts import Answer, AnswerReader, Malformed, Rendered, answer_reader, solve
 from engine.tasks.task import Task
-from engine.wire.messages import Finish, Kind, Rollout
-from sandbox import Sandbox
+from engine.wire.messages import Finish, Kind, Role, Rollout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attempt:
+    """One answer and what it is worth."""
+
+    completion: Completion
+    judgement: Judgement
+    is_well_formed: bool
+    reward: float
+    verdict_us: int
+    """Microseconds from the request to the verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,29 +46,32 @@ class Attempts:
     """The solver's group for one task."""
 
     task: Task
-    prompt: str
+    prompt: Rendered
+    text: str
+    """The prompt as the policy continued it."""
     params: SamplingParams
+    """Of the first stage; stage s has s added to its seed."""
+    scored: tuple[Attempt, ...]
+    """Attempts that have a verdict, in the order of sampling."""
     rollouts: tuple[Rollout, ...]
-    num_right: int
+    """The same as the trainer sees them."""
     is_void: bool = False
-    """The task's program did not give its gold again; there are no rollouts then."""
+    """The task's program did not give its gold again; nothing is scored then."""
+
+    @property
+    def num_right(self) -> int:
+        """Right answers."""
+        return sum(attempt.judgement is Judgement.RIGHT for attempt in self.scored)
 
     @property
     def solve_rate(self) -> float | None:
         """Share of right answers, or None when no attempt could be judged."""
-        return self.num_right / len(self.rollouts) if self.rollouts else None
+        return self.num_right / len(self.scored) if self.scored else None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """Tokens a solver may write."""
-
-    answer_tokens: int
-    program_tokens: int
-
-    def of(self, kind: Kind) -> int:
-        """The token budget of an answer of this kind."""
-        return self.program_tokens if kind is Kind.INDUCTION else self.answer_tokens
+    @property
+    def belief(self) -> Belief:
+        """What the attempts say of the solve rate."""
+        return Belief(self.num_right, len(self.scored) - self.num_right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,65 +79,195 @@ class SolveRequest:
     """How often and how hot a task is attempted."""
 
     shots: Sequence[Task]
-    n: int
     temperature: float
-    budget: Budget
     seed: int
+    name: tuple[object, ...]
+    """What the rollouts' names begin with."""
+    n: int
+    """Attempts, all at once; 0: in stages, as many as the configuration wants."""
 
 
-async def attempt(policy: Policy, sandbox: Sandbox, task: Task, request: SolveRequest) -> Attempts:
-    """Sample and judge n answers to a task."""
-    prompt = solve(task, request.shots)
-    params = SamplingParams(
-        n=request.n,
-        temperature=request.temperature,
-        max_tokens=request.budget.of(task.kind),
-        stop=prompt.stop,
-        seed=request.seed,
+def request_of(
+    config: EngineConfig, shots: Sequence[Task], *, seed: int, name: tuple[object, ...]
+) -> SolveRequest:
+    """The request that measures a new task under this configuration."""
+    fixed = config.estimate is Estimate.FIXED
+    return SolveRequest(
+        shots=shots,
+        temperature=config.temperature,
+        seed=seed,
+        name=name,
+        n=config.solver_rollouts if fixed else 0,
     )
-    verdicts: dict[str, asyncio.Task[Judgement]] = {}
-    attempts: list[tuple[Completion, asyncio.Task[Judgement] | None]] = []
+
+
+async def attempt(arena: Arena, task: Task, request: SolveRequest) -> Attempts:
+    """Sample and judge answers to a task."""
+    prompt = solve(task, request.shots, form=arena.config.form)
+    sitting = _Sitting(
+        arena=arena, task=task, request=request, prompt=prompt, text=arena.text_of(prompt)
+    )
     async with asyncio.TaskGroup() as judging:
-        async for completion in complete(policy, prompt.text, params):
-            answer = _read(task.kind, completion, lead=prompt.lead)
-            if isinstance(answer, Malformed):
-                attempts.append((completion, None))
-                continue
-            if answer.text not in verdicts:  # equal answers are judged once
-                verdicts[answer.text] = judging.create_task(judge(sandbox, task, answer.text))
-            attempts.append((completion, verdicts[answer.text]))
-    judged = [(c, v.result() if v else Judgement.MALFORMED) for c, v in attempts]
-    if any(judgement is Judgement.VOID for _, judgement in judged):
-        return Attempts(
-            task=task, prompt=prompt.text, params=params, rollouts=(), num_right=0, is_void=True
+        sitting.judging = judging
+        while wanted := sitting.num_wanted():
+            await sitting.write_stage(wanted)
+    return sitting.result()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Paper:
+    """One answer being written and judged."""
+
+    draft: Draft
+    reader: AnswerReader
+    verdict: asyncio.Task[Judgement] | None = None
+    verdict_at: float = 0.0
+
+    def judgement(self) -> Judgement:
+        return Judgement.MALFORMED if self.verdict is None else self.verdict.result()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sitting:
+    """One task being attempted."""
+
+    arena: Arena
+    task: Task
+    request: SolveRequest
+    prompt: Rendered
+    text: str
+    judging: asyncio.TaskGroup = field(init=False)
+    _papers: list[_Paper] = field(default_factory=list)
+    _verdicts: dict[str, asyncio.Task[Judgement]] = field(default_factory=dict)
+    """By answer: equal ones are judged once."""
+    _num_stages: int = 0
+
+    def num_wanted(self) -> int:
+        """Attempts of the next stage; 0: enough."""
+        if self.request.n:
+            return 0 if self._num_stages else self.request.n
+        seen = [paper.judgement() for paper in self._papers]
+        if Judgement.VOID in seen or self._num_stages >= len(self.arena.config.stages):
+            return 0  # lost attempts count for no stage, and must not be repeated without end
+        num_right = seen.count(Judgement.RIGHT)
+        num_lost = seen.count(Judgement.LOST)
+        belief = Belief(num_right, len(seen) - num_right - num_lost)
+        config = self.arena.config
+        return attempts_wanted(
+            belief, stages=config.stages, band=config.band, confidence=config.confidence
         )
-    scored = [(c, judgement) for c, judgement in judged if judgement is not Judgement.LOST]
-    return Attempts(
-        task=task,
-        prompt=prompt.text,
-        params=params,
-        rollouts=tuple(_rollout(completion, judgement) for completion, judgement in scored),
-        num_right=sum(judgement is Judgement.RIGHT for _, judgement in scored),
+
+    async def write_stage(self, n: int) -> None:
+        """Write and judge n more answers."""
+        papers: dict[int, _Paper] = {}
+        readers = [answer_reader(self.prompt) for _ in range(n)]
+        async with self.arena.gate.enter((Role.SOLVER, self.task.kind), n):
+            stream = write(
+                self.arena.policy,
+                self.text,
+                self.params(n),
+                readers=readers,
+                is_closed=lambda draft: readers[draft.index].answer is not None,
+                cut=self.arena.config.early_abort,
+            )
+            async with aclosing(stream) as drafts:
+                async for draft in drafts:
+                    if draft.index not in papers:
+                        papers[draft.index] = self._read(draft, readers[draft.index])
+        self._papers += [papers[index] for index in range(n)]
+        self._num_stages += 1
+        await asyncio.gather(*(p.verdict for p in papers.values() if p.verdict))
+
+    def params(self, n: int) -> SamplingParams:
+        """How the next stage is sampled."""
+        config, request = self.arena.config, self.request
+        is_program = self.task.kind is Kind.INDUCTION
+        return SamplingParams(
+            n=n,
+            temperature=request.temperature,
+            max_tokens=config.proposal_tokens if is_program else config.answer_tokens,
+            stop=self.prompt.stop,
+            seed=request.seed + self._num_stages,
+        )
+
+    def _read(self, draft: Draft, reader: AnswerReader) -> _Paper:
+        """Have an answer judged that has closed, or has ended."""
+        paper = _Paper(draft=draft, reader=reader)
+        answer = read_answer(draft, reader)
+        if isinstance(answer, Answer):
+            paper.verdict = self._verdict(answer.text)
+            paper.verdict.add_done_callback(lambda _: _stamp(paper))
+        return paper
+
+    def _verdict(self, text: str) -> asyncio.Task[Judgement]:
+        if text not in self._verdicts:
+            coroutine = judge(self.arena.sandbox, self.task, text, self.arena.ruling)
+            self._verdicts[text] = self.judging.create_task(coroutine)
+        return self._verdicts[text]
+
+    def result(self) -> Attempts:
+        """The group, in the order of sampling."""
+        is_void = any(paper.judgement() is Judgement.VOID for paper in self._papers)
+        scored = [] if is_void else [_score(paper) for paper in self._papers]
+        scored = [each for each in scored if each.judgement is not Judgement.LOST]
+        self._num_stages = 0
+        return Attempts(
+            task=self.task,
+            prompt=self.prompt,
+            text=self.text,
+            params=self.params(max(1, len(scored))),
+            scored=tuple(scored),
+            rollouts=tuple(
+                _rollout(each, self.arena.name(*self.request.name, index))
+                for index, each in enumerate(scored)
+            ),
+            is_void=is_void,
+        )
+
+
+def read_answer(draft: Draft, reader: AnswerReader) -> Answer | Malformed:
+    """What a draft amounts to; one that was cut before it closed is no answer."""
+    if reader.answer is not None:
+        return reader.answer
+    if draft.completion is None or draft.completion.finish is not Finish.STOP:
+        return Malformed(reader.hopeless or "cut")  # it may be the beginning of something else
+    return reader.result()
+
+
+def _stamp(paper: _Paper) -> None:
+    paper.verdict_at = time.monotonic()
+
+
+def _score(paper: _Paper) -> Attempt:
+    completion = paper.draft.completion
+    assert completion is not None  # the stage was written to its end
+    judgement = paper.judgement()
+    is_lost = judgement is Judgement.LOST
+    well_formed = paper.reader.well_formed
+    verdict_us = round(1e6 * max(0.0, paper.verdict_at - paper.draft.started))
+    return Attempt(
+        completion=completion,
+        judgement=judgement,
+        is_well_formed=well_formed and judgement is not Judgement.MALFORMED,
+        reward=0.0 if is_lost else solver_reward(judgement, well_formed=well_formed),
+        verdict_us=max(completion.last_us, verdict_us),
     )
 
 
-def _read(kind: Kind, completion: Completion, *, lead: str) -> Answer | Malformed:
-    if completion.finish is not Finish.STOP:
-        return Malformed("cut")  # what is there may be the beginning of something else
-    return parse_answer(kind, completion.text, lead=lead)
-
-
-def _rollout(completion: Completion, judgement: Judgement) -> Rollout:
+def _rollout(attempt: Attempt, name: bytes) -> Rollout:
+    completion = attempt.completion
+    timings = (completion.first_us, completion.last_us, attempt.verdict_us)
     return Rollout(
-        rollout_id=secrets.token_bytes(16),
+        rollout_id=name,
         tokens=completion.tokens,
         logprobs=completion.logprobs,
         versions=completion.versions,
-        reward=solver_reward(judgement),
+        reward=attempt.reward,
         components={
-            "right": float(judgement is Judgement.RIGHT),
-            "well_formed": float(judgement is not Judgement.MALFORMED),
+            "right": float(attempt.judgement is Judgement.RIGHT),
+            "well_formed": float(attempt.is_well_formed),
         },
         finish=completion.finish,
-        verdict=judgement.value,
+        verdict=attempt.judgement.value,
+        timings_us=np.minimum(timings, 0xFFFF_FFFF).astype(np.uint32),
     )

@@ -9,20 +9,27 @@ from typing import NamedTuple
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind, Role
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS tasks (
     position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     program TEXT NOT NULL, examples TEXT NOT NULL, message TEXT NOT NULL,
-    normal_form TEXT NOT NULL, shape TEXT NOT NULL, certificate TEXT NOT NULL,
+    normal_form TEXT NOT NULL, shape TEXT NOT NULL, behaviour TEXT NOT NULL,
+    certificate TEXT NOT NULL, round INTEGER NOT NULL, slot INTEGER,
     parents TEXT NOT NULL, version INTEGER NOT NULL, origin TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, solved INTEGER NOT NULL DEFAULT 0,
     retired TEXT, retired_ns INTEGER
 );
 CREATE INDEX IF NOT EXISTS tasks_by_form ON tasks (kind, normal_form);
 CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
+CREATE INDEX IF NOT EXISTS tasks_by_behaviour ON tasks (kind, behaviour);
+CREATE INDEX IF NOT EXISTS tasks_by_round ON tasks (kind, round);
+CREATE INDEX IF NOT EXISTS tasks_by_origin ON tasks (origin, kind);
+CREATE UNIQUE INDEX IF NOT EXISTS tasks_by_slot ON tasks (kind, slot) WHERE slot IS NOT NULL;
+CREATE TABLE IF NOT EXISTS slots (kind TEXT PRIMARY KEY, num INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS plans (round INTEGER PRIMARY KEY, plan TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS groups (
     seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL, part INTEGER NOT NULL,
     round INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL,
@@ -63,6 +70,7 @@ class GroupRow(NamedTuple):
     kind: str
     task_id: str
     num_rollouts: int
+    round: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,7 @@ def task_of(row: sqlite3.Row) -> Task:
         message=row["message"],
         normal_form=row["normal_form"],
         shape=row["shape"],
+        behaviour=row["behaviour"],
         certificate=row["certificate"],
         parents=tuple(json.loads(row["parents"])),
         version=row["version"],

@@ -42,7 +42,11 @@ class Task:
     message: str = ""
     """Induction: what the proposer tells the solver."""
     normal_form: str = ""
+    """Digest of the program with names made canonical."""
     shape: str = ""
+    """The same with constants erased."""
+    behaviour: str = ""
+    """Digest of what the program does with probe inputs; empty where that was not asked."""
     certificate: str = "{}"
     """JSON of the sandbox's certificate."""
     parents: tuple[str, ...] = ()

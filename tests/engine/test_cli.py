@@ -7,14 +7,8 @@ import sys
 
 import pytest
 
-from engine.config import (
-    ConfigError,
-    EngineConfig,
-    RunConfig,
-    SandboxConfig,
-    read_recipe,
-    recipe_names,
-)
+from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig
+from engine.recipe import read_recipe, recipe_names
 
 SLIPS = {
     # name: (arguments, what the sentence must name)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.config import EngineConfig
+from engine.config import EngineConfig, NoveltyGate
 from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import best, probe
 from engine.policy.scripted import ScriptedPolicy
@@ -37,7 +37,7 @@ async def test_the_probe_counts_a_repeated_template_a_seed_and_a_failure_for_wha
         "x):\n    return x + 'a'\nprint(f(3))\n\n",
     ]
     policy = ScriptedPolicy(lambda _: replies)
-    strict = replace(CONFIG, novelty_by_shape=True)
+    strict = replace(CONFIG, novelty=NoveltyGate.SHAPE)
     by_form = await probe(policy, sandbox, store, CONFIG, lambda _: None)
     by_shape = await probe(policy, sandbox, store, strict, lambda _: None)
     assert [result.samples for result in by_form] == [16, 16]

@@ -197,6 +197,7 @@ def pack_rollouts(num, *, limit, tokens=12, version=4):
     ]
     return pack(
         ScriptedPolicy({}, version=9),
+        group_id=secrets.token_bytes(16),
         role=Role.SOLVER,
         kind=Kind.INDUCTION,
         task_id="t",

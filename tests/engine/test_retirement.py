@@ -1,6 +1,7 @@
 """A task whose program does not give its gold again is retired, and nobody is paid for it."""
 
 import io
+import random
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -10,8 +11,8 @@ from rich.console import Console
 
 from engine.observe.audit import audit
 from engine.observe.listing import task_table
-from engine.play import loop as loop_module
 from engine.play import propose as propose_module
+from engine.play import round as round_module
 from engine.play.judge import Gates, admit, judge
 from engine.play.reward import Judgement, solver_reward
 from engine.prompts import Proposal
@@ -53,9 +54,9 @@ def test_a_retired_task_is_known_but_never_drawn(tmp_path, make_task):
         store.retire(Retirement(task=tasks[1], reason="a second reason", at_ns=6))
         assert store.num_tasks() == store.num_tasks(Kind.DEDUCTION) == 3
         assert store.num_tasks(origin=Origin.PROPOSAL) == 2
-        assert [store.task_at([Kind.DEDUCTION], n) for n in range(3)] == [seed, tasks[0], tasks[2]]
-        with pytest.raises(IndexError):
-            store.task_at([Kind.DEDUCTION], 3)
+        assert {task.id for task in store.draw(random.Random(1), [Kind.DEDUCTION], n=9)} == {
+            task.id for task in (seed, tasks[0], tasks[2])
+        }
         assert list(store.tasks()) == [seed, tasks[0], tasks[2]]
         assert store.task(tasks[1].id) == tasks[1]
         assert store.is_known(Kind.DEDUCTION, tasks[1].normal_form)
@@ -86,7 +87,7 @@ def test_a_task_file_from_before_retirements_is_refused(tmp_path):
     with TaskStore(path) as store:
         store.set_fact("schema", "1")
     for read_only in (True, False):
-        with pytest.raises(Exception, match="task schema 1, this kelvin reads 3"):
+        with pytest.raises(Exception, match="task schema 1, this kelvin reads 4"):
             TaskStore(path, read_only=read_only)
 
 
@@ -214,13 +215,13 @@ async def test_the_audit_of_a_round_finds_a_gold_that_was_altered_in_the_store(
     play, monkeypatch, sandbox
 ):
     """The stored gold is changed after the first round; later rounds draw, run and retire it."""
-    task_at = TaskStore.task_at
+    whole = TaskStore.task
 
-    def altered(self, kinds, index):
-        task = task_at(self, kinds, index)
-        return with_gold(task, 40) if "x * 2" in task.program else task
+    def altered(self, task_id):
+        task = whole(self, task_id)
+        return with_gold(task, 40) if task and "x * 2" in task.program else task
 
-    monkeypatch.setattr(TaskStore, "task_at", altered)
+    monkeypatch.setattr(TaskStore, "task", altered)
     played = await play(Kind.DEDUCTION, propose=[DOUBLES], solve=[" 42\n"], rounds=40)
     with TaskStore(played.run.tasks_db, read_only=True) as store:
         (retired,) = store.retired()
@@ -232,13 +233,13 @@ async def test_the_audit_of_a_round_finds_a_gold_that_was_altered_in_the_store(
 
 async def test_honest_tasks_are_never_retired(play, monkeypatch):
     findings = []
-    whole = loop_module.audit
+    whole = round_module.audit
 
     async def spy(*args, **named):
         findings.append(await whole(*args, **named))
         return findings[-1]
 
-    monkeypatch.setattr(loop_module, "audit", spy)
+    monkeypatch.setattr(round_module, "audit", spy)
     for kind, solve in ((Kind.ABDUCTION, ["21)\n", "7)\n"]), (Kind.DEDUCTION, [" 42\n"])):
         played = await play(kind, propose=[DOUBLES, TRIPLES], solve=solve, rounds=8)
         with TaskStore(played.run.tasks_db, read_only=True) as store:

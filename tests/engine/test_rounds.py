@@ -121,8 +121,8 @@ async def test_an_induction_round_pays_for_right_answers(play):
 async def test_a_lost_answer_leaves_its_group_and_the_solve_rate(play, monkeypatch):
     judge = judge_module.judge
 
-    async def sometimes(box, task, answer):
-        return Judgement.LOST if answer == "41" else await judge(box, task, answer)
+    async def sometimes(box, task, answer, ruling):
+        return Judgement.LOST if answer == "41" else await judge(box, task, answer, ruling)
 
     monkeypatch.setattr(solve_module, "judge", sometimes)
     played = await play(
@@ -141,10 +141,10 @@ async def test_a_task_of_which_every_answer_is_lost_is_no_task_and_can_be_propos
     judge = judge_module.judge
     num_judged = 0
 
-    async def lost_at_first(box, task, answer):
+    async def lost_at_first(box, task, answer, ruling):
         nonlocal num_judged
         num_judged += 1
-        return Judgement.LOST if num_judged == 1 else await judge(box, task, answer)
+        return Judgement.LOST if num_judged == 1 else await judge(box, task, answer, ruling)
 
     monkeypatch.setattr(solve_module, "judge", lost_at_first)
     played = await play(Kind.DEDUCTION, propose=[DOUBLES], solve=[" 42\n"], rounds=2)

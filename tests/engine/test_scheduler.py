@@ -4,12 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import EngineConfig
-from engine.play.loop import Player
 from engine.play.scheduler import KindScheduler, has_credit
-from engine.policy.scripted import ScriptedPolicy
-from engine.tasks.rows import ProposalRow
-from engine.tasks.store import TaskStore
 from engine.wire.messages import Kind
 
 WEIGHTS = st.fixed_dictionaries({kind: st.integers(0, 9) for kind in Kind}).filter(
@@ -70,24 +65,9 @@ def test_with_nothing_outstanding_a_round_may_always_start(batch, staleness):
     assert has_credit(unconsumed=0, running=0, batch_samples=batch, staleness=staleness)
 
 
-def test_the_kind_of_a_round_follows_from_its_number_however_often_the_player_starts_anew(tmp_path):
-    config = EngineConfig(deduction=2, abduction=1, induction=1)
-    weights = {Kind.DEDUCTION: 2, Kind.ABDUCTION: 1, Kind.INDUCTION: 1}
+@given(WEIGHTS, st.integers(0, 200))
+def test_the_kind_of_a_round_follows_from_its_number(weights, number):
     scheduler = KindScheduler(weights)
-    with TaskStore(tmp_path / "tasks.db") as store:
-        for number in range(9):
-            player = Player(
-                config=config,
-                policy=ScriptedPolicy({}),
-                sandbox=None,
-                store=store,
-                outbox=None,
-                batch_samples=8,
-                consumed_seq=lambda: 0,
-                producer=None,
-                on_round=lambda _: None,
-            )
-            kind = scheduler.next()
-            assert player._kinds.next() is kind
-            row = ProposalRow(kind=kind, version=0, fate="no_call", detail="", text="", reward=-1.0)
-            store.commit_round(number, tasks=[], proposals=[row], groups=[], solved=[])
+    for _ in range(number):
+        scheduler.next()
+    assert KindScheduler(weights).at(number) is scheduler.next()

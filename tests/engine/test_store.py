@@ -65,14 +65,13 @@ def test_what_was_committed_is_read_back_as_it_was(tmp_path, make_task):
     with TaskStore(path, read_only=True) as store:
         assert store.task(task.id) == task
         assert store.task("none such") is None
-        assert store.task_at([Kind.INDUCTION], 0) == task
+        assert store.draw(random.Random(0), [Kind.INDUCTION], n=9) == [task]
         assert store.proposals() == [(7, row)]
         (stored,) = store.group_rows()
         assert stored[0] == 0
-        assert stored[2:] == (0, "solver", "deduction", task.id, 3)
+        assert stored[2:] == (0, "solver", "deduction", task.id, 3, 7)
         assert store.next_round() == 8
-        with pytest.raises(IndexError):
-            store.task_at([Kind.DEDUCTION], 0)
+        assert store.draw(random.Random(0), [Kind.DEDUCTION], n=9) == []
 
 
 @pytest.mark.parametrize("broken", ["task", "proposal", "group", "solved"])

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.prompts import Answer, Proposal, parse_answer, parse_proposal
+from engine.prompts import Answer, Proposal
+from engine.prompts.parse import parse_answer, parse_proposal
 from engine.tasks.seeds import IDENTITY, held_out_programs
 from engine.tiny.corpus import NUM_INPUTS, document_of
 from engine.tiny.programs import sketch
