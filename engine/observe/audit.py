@@ -1,4 +1,4 @@
-"""`engine tasks --check`: that nothing was lost, used twice, or left without its counterpart.
+"""`engine tasks check`: that nothing was lost, used twice, or left without its counterpart.
 
 What is compared, all of it from files, live or dead run alike:
 
@@ -38,13 +38,14 @@ def audit(run: RunDir) -> Audit:
         proposed = [task.id for task in store.tasks(origin=Origin.PROPOSAL)]
         num_seeds = store.num_tasks(origin=Origin.SEED)
         retired = [each.task.id for each in store.retired()]
+        evicted = store.evicted()
     steps, unread = _ledger(run)
     own = run.ring.stem
     problems = [
         *unread,
         *_gaps([row.seq for row in rows]),
         *_scattered(rows),
-        *_orphans(rows, proposed, retired),
+        *_orphans(rows, [*proposed, *evicted], retired),
         *_steps(steps, rows, own=own),
         *_versions(run, steps),
     ]
@@ -53,6 +54,7 @@ def audit(run: RunDir) -> Audit:
     trained = {row.group_id for row in rows if row.seq < end}
     summary = (
         f"{num_seeds} seeds, {len(proposed)} proposed tasks, "
+        f"{f'{len(evicted)} evicted, ' if evicted else ''}"
         f"{f'{len(retired)} retired, ' if retired else ''}{len(groups)} groups, "
         f"{len(steps)} steps on the first {len(trained)} groups: "
         f"{'no gap, no double, no orphan' if not problems else f'{len(problems)} problems'}"

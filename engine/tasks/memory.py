@@ -162,6 +162,11 @@ class TaskMemory(Database):
             for row in self._rows(query)
         ]
 
+    def evicted(self) -> list[str]:
+        """Ids of the tasks that made room for others, in the order they were admitted."""
+        query = "SELECT id FROM tasks WHERE slot IS NULL AND retired IS NULL ORDER BY position"
+        return [task_id for (task_id,) in self._db.execute(query)]
+
     def evict(self, task_id: str) -> None:
         """Draw this task no more; it stays known."""
         with self.transaction():

@@ -72,6 +72,14 @@ def problem(run) -> str:
     return only
 
 
+def test_a_task_that_made_room_for_others_is_no_orphan(run):
+    with TaskStore(run.tasks_db) as store:
+        store.evict(next(store.tasks(origin=Origin.PROPOSAL)).id)
+    found = audit(run)
+    assert found.problems == ()
+    assert "3 proposed tasks, 1 evicted, 8 groups" in found.summary
+
+
 def test_a_clean_run_is_clean(run):
     found = audit(run)
     assert found.problems == ()

@@ -257,3 +257,25 @@ def test_what_a_round_commits_is_synced_and_stays_so(tmp_path):
     with TaskStore(tmp_path / "tasks.db") as store:
         store.forget_payloads(3)
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path):
+    """Otherwise all that is written later would join it, and go with it."""
+    path = tmp_path / "tasks.db"
+
+    def write_an_orphan(store):
+        with store.transaction():
+            store._db.execute("INSERT INTO child VALUES (1)")
+
+    with TaskStore(path) as store:
+        store._db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        store._db.execute(
+            "CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
+        )
+        store._db.execute("PRAGMA foreign_keys = ON")  # what a COMMIT can fail by at will
+        with pytest.raises(sqlite3.IntegrityError):
+            write_an_orphan(store)
+        with store.transaction():
+            store.set_fact("written", "later")
+    with TaskStore(path, read_only=True) as store:
+        assert store.fact("written") == "later"
