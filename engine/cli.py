@@ -22,6 +22,8 @@ from engine.commands.queue_fsck import fsck
 from engine.commands.queue_stat import stat
 from engine.commands.queue_tail import tail
 from engine.commands.status import status
+from engine.commands.tasks import check, list_tasks, show
+from engine.commands.tasks_exchange import export_file, import_file
 from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig
 from engine.recipe import read_recipe
 
@@ -42,7 +44,14 @@ queue = App(
 )
 for _command in (stat, tail, fsck, export):
     queue.command(_command)
+tasks = App(name="tasks", help="The tasks of a run: look at them, check them, exchange them.")
+tasks.command(list_tasks, name="list")
+tasks.command(show)
+tasks.command(check)
+tasks.command(export_file, name="export")
+tasks.command(import_file, name="import")
 app.command(queue)
+app.command(tasks)
 app.command(status)
 
 
@@ -94,35 +103,6 @@ def serve(
     else:
         print(f"stopped; the same command goes on from here (run {run})")
     return code
-
-
-@app.command
-def tasks(*, run: Path = DEFAULT_RUN, check: bool = False, limit: int = 20) -> int:
-    """List the newest tasks of a run, or check that nothing was lost, doubled or orphaned.
-
-    Parameters
-    ----------
-    run
-        The run directory.
-    check
-        Audit tasks, groups, ring and steps instead of listing; exit code 1 if something is wrong.
-    limit
-        How many tasks to list.
-    """
-    from engine.observe.audit import audit
-    from engine.observe.listing import task_table
-    from engine.wire import RunDir
-
-    if check:
-        found = audit(RunDir(run))
-        print(found.summary)
-        for problem in found.problems:
-            print(f"problem: {problem}")
-        return 1 if found.problems else 0
-    from rich.console import Console
-
-    Console().print(task_table(RunDir(run), limit=limit))
-    return 0
 
 
 @app.command

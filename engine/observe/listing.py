@@ -1,33 +1,80 @@
-"""`engine tasks`: the newest tasks of a run as a table."""
+"""`engine tasks list` and `show`: the newest tasks of a run as a table, and one task as a page."""
 
+import json
 from datetime import UTC, datetime
 
+from rich.console import Group
+from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
-from engine.tasks.rows import Retirement
+from engine.errors import EngineError
+from engine.tasks.rows import Retirement, Stored
 from engine.tasks.store import TaskStore
 from engine.wire import RunDir
+
+_CERTIFIED = ("policy", "python", "num_runs", "num_draws", "num_guests")
+"""What a page tells of a certificate."""
 
 
 def task_table(run: RunDir, *, limit: int) -> Table:
     """The newest tasks, newest last; before them the retired ones, with the reason."""
     with TaskStore(run.tasks_db, read_only=True) as store:
         retired = {each.task.id: each for each in store.retired()}
-        tasks = [*(each.task for each in retired.values()), *store.tasks()]
+        tasks = [*(each.task for each in retired.values()), *reversed(store.newest(limit))]
     table = Table("id", "kind", "from", "version", "program", "arguments", "gold", "retired")
-    for task in [*tasks[: len(retired)], *tasks[len(retired) :][-limit:]]:
+    for task in tasks:
         example = task.examples[0]
         table.add_row(
             task.id,
             task.kind.value,
             task.origin.value,
             str(task.version),
-            task.program,
-            example.args,
-            example.shown,
+            Text(task.program),
+            Text(example.args),
+            Text(example.shown),
             _when(retired.get(task.id)),
         )
     return table
+
+
+def task_page(run: RunDir, task_id: str) -> Group:
+    """All that is known of one task; EngineError if there is none, or several, of this name."""
+    with TaskStore(run.tasks_db, read_only=True) as store:
+        names = store.ids_like(task_id, most=2)
+        stored = store.stored(names[0]) if len(names) == 1 else None
+    if stored is None:
+        seen = "several" if names else "none"
+        raise EngineError(
+            f"expected one task of {run.path} whose id begins with {task_id!r}, found {seen}; "
+            f"`engine tasks list --run {run.path}` names them"
+        )
+    examples = Table("arguments", "gold", "")
+    for example in stored.task.examples:
+        is_shown = example in stored.task.shown
+        examples.add_row(Text(example.args), Text(example.shown), "shown" if is_shown else "hidden")
+    facts = Table(show_header=False, box=None)
+    for name, value in _facts(stored).items():
+        facts.add_row(name, Text(value))
+    return Group(facts, Syntax(stored.task.program, "python"), examples)
+
+
+def _facts(stored: Stored) -> dict[str, str]:
+    task = stored.task
+    told = json.loads(task.certificate)
+    behaviour = task.behaviour or "not asked"
+    facts = {
+        "id": task.id,
+        "kind": task.kind.value,
+        "state": stored.state,
+        "from": f"{task.origin.value}, round {stored.round}, version {task.version}",
+        "parents": " ".join(task.parents),
+        "solved": f"{stored.solved} of {stored.attempts}",
+        "form": f"{task.normal_form}, shape {task.shape}, behaviour {behaviour}",
+        "certificate": ", ".join(f"{name} {told[name]}" for name in _CERTIFIED if name in told),
+        "message": task.message,
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def _when(retirement: Retirement | None) -> str:

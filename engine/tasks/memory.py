@@ -17,11 +17,13 @@ from enum import StrEnum
 from typing import Final
 
 from engine.tasks.database import Database
-from engine.tasks.rows import Retirement, Solved, task_of
+from engine.tasks.rows import Retirement, Solved, Stored, stored_of, task_of
 from engine.tasks.task import Origin, Task
 from engine.wire.messages import Kind
 
 SEED_ROUND: Final = -1
+PAGE: Final = 500
+"""Rows that a reader of all tasks holds."""
 TRIES: Final = 64
 """Throws per wanted task before a weighted draw settles for any."""
 
@@ -44,6 +46,13 @@ class TaskMemory(Database):
         with self.transaction():
             return sum(self._insert(task, SEED_ROUND) for task in tasks)
 
+    def add_imported(self, task: Task) -> bool:
+        """Insert a task of another run, certified in this one; False if it is known."""
+        if task.origin is not Origin.IMPORTED:
+            raise ValueError(f"expected an imported task, got one of origin {task.origin}")
+        with self.transaction():
+            return self._insert(task, SEED_ROUND)
+
     def is_known(self, kind: Kind, form: str, *, by_shape: bool = False) -> bool:
         """Whether a task of this kind has this normal form (or shape: constants erased)."""
         column = "shape" if by_shape else "normal_form"
@@ -65,10 +74,19 @@ class TaskMemory(Database):
 
     def tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> Iterator[Task]:
         """Tasks in the order they were admitted, those that cannot be drawn left out."""
-        query = "SELECT * FROM tasks WHERE slot IS NOT NULL AND (?1 IS NULL OR kind = ?1)"
-        query += " AND (?2 IS NULL OR origin = ?2) ORDER BY position"
-        for row in self._rows(query, (kind, origin)):
-            yield task_of(row)
+        for stored in self.stored_tasks(kind, origin):
+            yield stored.task
+
+    def stored_tasks(
+        self, kind: Kind | None = None, origin: Origin | None = None
+    ) -> Iterator[Stored]:
+        """The same with their statistics; few rows are held at a time."""
+        query = "SELECT * FROM tasks WHERE position > ?3 AND slot IS NOT NULL"
+        query += " AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR origin = ?2)"
+        last = 0
+        while rows := self._rows(f"{query} ORDER BY position LIMIT {PAGE}", (kind, origin, last)):
+            yield from map(stored_of, rows)
+            last = rows[-1]["position"]
 
     def newest(self, num: int) -> list[Task]:
         """The tasks admitted last that can be drawn, newest first."""
@@ -77,8 +95,18 @@ class TaskMemory(Database):
 
     def task(self, task_id: str) -> Task | None:
         """One task by id, whether it can still be drawn or not."""
+        stored = self.stored(task_id)
+        return stored.task if stored else None
+
+    def stored(self, task_id: str) -> Stored | None:
+        """The same with its statistics."""
         rows = self._rows("SELECT * FROM tasks WHERE id = ?", (task_id,))
-        return task_of(rows[0]) if rows else None
+        return stored_of(rows[0]) if rows else None
+
+    def ids_like(self, start: str, *, most: int) -> list[str]:
+        """Ids of tasks, drawable or not, that begin with this."""
+        query = "SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT ?2"
+        return [task_id for (task_id,) in self._db.execute(query, (start, most))]
 
     def seeds(self, kind: Kind, num: int | None = None) -> list[Task]:
         """The first seeds of a kind, in the order they were planted."""

@@ -98,6 +98,19 @@ class Solved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A task with what the store knows of it besides."""
+
+    task: Task
+    round: int
+    """The round that admitted it; -1 for what no round did."""
+    attempts: int
+    solved: int
+    state: str
+    """`kept`, `evicted`, or `retired: ` and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retirement:
     """A task that did not give its gold again."""
 
@@ -124,6 +137,18 @@ def task_of(row: sqlite3.Row) -> Task:
         parents=tuple(json.loads(row["parents"])),
         version=row["version"],
         origin=Origin(row["origin"]),
+    )
+
+
+def stored_of(row: sqlite3.Row) -> Stored:
+    """A row of `tasks` with its statistics."""
+    left = f"retired: {row['retired']}" if row["retired"] is not None else "evicted"
+    return Stored(
+        task=task_of(row),
+        round=row["round"],
+        attempts=row["attempts"],
+        solved=row["solved"],
+        state="kept" if row["slot"] is not None else left,
     )
 
 

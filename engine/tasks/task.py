@@ -17,7 +17,11 @@ class Origin(StrEnum):
     """Who made a task."""
 
     SEED = "seed"
+    """We: what a run starts from."""
+    IMPORTED = "imported"
+    """Another run; read from a file and certified again."""
     PROPOSAL = "proposal"
+    """A proposer of this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

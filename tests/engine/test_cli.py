@@ -27,8 +27,12 @@ SLIPS = {
     "an absent key of the trainer": (["serve", "--recipe", "bare.toml"], "trainer.batch_samples"),
     "a run of another schema": (["report", "--run", "other"], "schema 99"),
     "a report on no run": (["report", "--run", "nowhere"], "nowhere"),
-    "tasks of no run": (["tasks", "--run", "nowhere"], "nowhere"),
-    "a check of no run": (["tasks", "--check", "--run", "nowhere"], "nowhere"),
+    "tasks of no run": (["tasks", "list", "--run", "nowhere"], "nowhere"),
+    "a check of no run": (["tasks", "check", "--run", "nowhere"], "nowhere"),
+    "a task of no run": (["tasks", "show", "0f", "--run", "nowhere"], "nowhere"),
+    "an export of no run": (["tasks", "export", "t.parquet", "--run", "nowhere"], "nowhere"),
+    "an import of no file": (["tasks", "import", "gone.parquet"], "gone.parquet"),
+    "an import of no Parquet": (["tasks", "import", "slip.toml"], "slip.toml"),
 }
 
 

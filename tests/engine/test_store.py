@@ -269,9 +269,7 @@ def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path):
 
     with TaskStore(path) as store:
         store._db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
-        store._db.execute(
-            "CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
-        )
+        store._db.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
         store._db.execute("PRAGMA foreign_keys = ON")  # what a COMMIT can fail by at will
         with pytest.raises(sqlite3.IntegrityError):
             write_an_orphan(store)
