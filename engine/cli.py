@@ -23,6 +23,7 @@ from engine.commands.queue_stat import stat
 from engine.commands.queue_tail import tail
 from engine.commands.status import status
 from engine.commands.tasks import check, list_tasks, show
+from engine.commands.tasks_diversity import diversity
 from engine.commands.tasks_exchange import export_file, import_file
 from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig
 from engine.recipe import read_recipe
@@ -48,6 +49,7 @@ tasks = App(name="tasks", help="The tasks of a run: look at them, check them, ex
 tasks.command(list_tasks, name="list")
 tasks.command(show)
 tasks.command(check)
+tasks.command(diversity)
 tasks.command(export_file, name="export")
 tasks.command(import_file, name="import")
 app.command(queue)

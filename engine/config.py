@@ -14,7 +14,7 @@ from typing import Literal
 from engine.play.shapes import SHAPES
 from engine.prompts.forms import Form
 from engine.tasks.eviction import Eviction
-from engine.tasks.memory import Weighting
+from engine.tasks.pools import Weighting
 from engine.tasks.seeds import SeedSet
 
 Table = dict[str, object]

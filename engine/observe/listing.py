@@ -21,7 +21,8 @@ def task_table(run: RunDir, *, limit: int) -> Table:
     """The newest tasks, newest last; before them the retired ones, with the reason."""
     with TaskStore(run.tasks_db, read_only=True) as store:
         retired = {each.task.id: each for each in store.retired()}
-        tasks = [*(each.task for each in retired.values()), *reversed(store.newest(limit))]
+        newest = [each.task for each in reversed(store.newest(limit))]
+        tasks = [*(each.task for each in retired.values()), *newest]
     table = Table("id", "kind", "from", "version", "program", "arguments", "gold", "retired")
     for task in tasks:
         example = task.examples[0]

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 from engine.config import EngineConfig, SolverMix
 from engine.play.scheduler import KindScheduler
-from engine.tasks.memory import Weighting
+from engine.tasks.pools import Weighting
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Task
 from engine.wire.messages import Kind

@@ -1,9 +1,9 @@
 """The tasks of a run: what can be drawn, what is known, what was retired or evicted.
 
-A task that can be drawn has a *slot*, a dense number among the tasks of its kind, so that the n-th
-of a million is found as fast as the n-th of ten. A task that did not give its gold again is
-*retired*, one that made room for others is *evicted*: both keep their row and stay known, and give
-their slot to the last task of their kind.
+A task that can be drawn has a *slot*, a dense number among those that its round admitted, and a
+tree counts the rounds (`pools.py`), so that the n-th of a million is found as fast as the n-th of
+ten. A task that did not give its gold again is *retired*, one that made room for others is
+*evicted*: both keep their row and stay known, and give their slot to the last task of their round.
 
 A draw is a function of the dice and of what is stored, the order of slots included; that order is
 a function of the transactions, so a killed and resumed run draws what it would have drawn.
@@ -13,31 +13,26 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from engine.tasks.database import Database
+from engine.tasks.drawing import Span, draw
+from engine.tasks.pools import SEED_ROUND, Place, Pool, Pools, Weighting, round_of, step_of
 from engine.tasks.rows import Retirement, Solved, Stored, stored_of, task_of
 from engine.tasks.task import Origin, Task
 from engine.wire.messages import Kind
 
-SEED_ROUND: Final = -1
 PAGE: Final = 500
 """Rows that a reader of all tasks holds."""
-TRIES: Final = 64
-"""Throws per wanted task before a weighted draw settles for any."""
-
-
-class Weighting(StrEnum):
-    """How likely each task is to be drawn."""
-
-    UNIFORM = "uniform"
-    RECENT = "recent"
-    """In proportion to the round that admitted it, seeds least: AZR's strategy `step`."""
 
 
 class TaskMemory(Database):
-    """The tables `tasks` and `slots`."""
+    """The tables `tasks` and `cohorts`."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        super().__init__(path, read_only=read_only)
+        self._pools = Pools(self._db)
 
     # -- what is there
 
@@ -66,11 +61,8 @@ class TaskMemory(Database):
 
     def num_tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> int:
         """How many tasks can be drawn, of one kind or origin if given."""
-        if origin is None:
-            kinds = tuple(Kind) if kind is None else (kind,)
-            return sum(self._num_slots(each) for each in kinds)
-        query = "SELECT count(*) FROM tasks WHERE slot IS NOT NULL AND (?1 IS NULL OR kind = ?1)"
-        return self._number(query + " AND origin = ?2", (kind, origin)) or 0
+        kinds = tuple(Kind) if kind is None else (kind,)
+        return sum(map(self._pools.total, _pools_of(kinds, origin)))
 
     def tasks(self, kind: Kind | None = None, origin: Origin | None = None) -> Iterator[Task]:
         """Tasks in the order they were admitted, those that cannot be drawn left out."""
@@ -88,10 +80,10 @@ class TaskMemory(Database):
             yield from map(stored_of, rows)
             last = rows[-1]["position"]
 
-    def newest(self, num: int) -> list[Task]:
+    def newest(self, num: int) -> list[Stored]:
         """The tasks admitted last that can be drawn, newest first."""
         query = "SELECT * FROM tasks WHERE slot IS NOT NULL ORDER BY position DESC LIMIT ?"
-        return [task_of(row) for row in self._rows(query, (num,))]
+        return [stored_of(row) for row in self._rows(query, (num,))]
 
     def task(self, task_id: str) -> Task | None:
         """One task by id, whether it can still be drawn or not."""
@@ -134,14 +126,21 @@ class TaskMemory(Database):
         *,
         n: int,
         weighting: Weighting = Weighting.UNIFORM,
+        origin: Origin | None = None,
+        since_round: int = SEED_ROUND,
     ) -> list[Task]:
-        """At most n different tasks of these kinds; O(n log N)."""
-        sizes = [self._num_slots(kind) for kind in kinds]
-        total = sum(sizes)
-        if weighting is Weighting.UNIFORM:
-            picks = dice.sample(range(total), min(n, total))
-            return [task_of(self._row_at(kinds, sizes, pick)) for pick in picks]
-        return [task_of(row) for row in self._weighted(dice, kinds, sizes, min(n, total))]
+        """At most n different tasks of these kinds, admitted in this round or later; O(n log N)."""
+        step = max(step_of(since_round), 0)
+        spans = [
+            Span(
+                pool=pool,
+                low=self._pools.before(pool, step, weighting),
+                high=self._pools.total(pool, weighting),
+            )
+            for pool in _pools_of(kinds, origin)
+        ]
+        drawn = draw(dice, self._pools, spans, n=n, weighting=weighting)
+        return [task_of(self._row_at(*each)) for each in drawn]
 
     def admitted_since(self, kind: Kind, number: int, *, most: int) -> list[Task]:
         """Tasks that a round with this or a later number admitted, newest first."""
@@ -149,31 +148,10 @@ class TaskMemory(Database):
         rows = self._rows(f"{query} ORDER BY position DESC LIMIT ?", (kind, number, most))
         return [task_of(row) for row in rows]
 
-    def _weighted(
-        self, dice: random.Random, kinds: Sequence[Kind], sizes: Sequence[int], n: int
-    ) -> list[sqlite3.Row]:
-        """Throw and accept in proportion to the weight, so that nothing is summed over all."""
-        heaviest = (self._number("SELECT max(round) FROM tasks") or 0) + 2
-        found: dict[int, sqlite3.Row] = {}
-        for _ in range(TRIES * n):
-            if len(found) == n:
-                break
-            pick = dice.randrange(sum(sizes))
-            row = self._row_at(kinds, sizes, pick)
-            if dice.random() * heaviest < row["round"] + 2:
-                found.setdefault(pick, row)
-        left = [pick for pick in range(sum(sizes)) if pick not in found] if len(found) < n else []
-        for pick in dice.sample(left, n - len(found)):
-            found[pick] = self._row_at(kinds, sizes, pick)
-        return list(found.values())
-
-    def _row_at(self, kinds: Sequence[Kind], sizes: Sequence[int], pick: int) -> sqlite3.Row:
-        for kind, size in zip(kinds, sizes, strict=True):
-            if pick < size:
-                query = "SELECT * FROM tasks WHERE kind = ? AND slot = ?"
-                return self._rows(query, (kind, pick))[0]
-            pick -= size
-        raise IndexError(f"expected a number below {sum(sizes)}")
+    def _row_at(self, pool: Pool, place: Place) -> sqlite3.Row:
+        query = "SELECT * FROM tasks WHERE kind = ? AND origin = ? AND round = ? AND slot = ?"
+        (row,) = self._rows(query, (*pool, round_of(place.step), place.slot))
+        return row
 
     # -- leaving
 
@@ -206,21 +184,20 @@ class TaskMemory(Database):
         self._db.execute(query, (retirement.reason, retirement.at_ns, retirement.task.id))
 
     def _vacate(self, task_id: str) -> None:
-        """Take a task's slot away and move the last task of its kind into it."""
-        rows = self._rows("SELECT kind, slot FROM tasks WHERE id = ?", (task_id,))
-        if not rows or rows[0]["slot"] is None:
+        """Take a task's slot away and move the last task of its round into it."""
+        query = "SELECT kind, origin, round, slot FROM tasks WHERE id = ? AND slot IS NOT NULL"
+        rows = self._rows(query, (task_id,))
+        if not rows:
             return
-        kind, slot = rows[0]["kind"], rows[0]["slot"]
-        last = self._num_slots(kind) - 1
+        kind, origin, number, slot = rows[0]
+        last = self._pools.take(Pool(kind, origin), step_of(number))
         self._db.execute("UPDATE tasks SET slot = NULL WHERE id = ?", (task_id,))
-        query = "UPDATE tasks SET slot = ? WHERE kind = ? AND slot = ?"
-        self._db.execute(query, (slot, kind, last))
-        self._db.execute("UPDATE slots SET num = ? WHERE kind = ?", (last, kind))
+        query = "UPDATE tasks SET slot = ? WHERE kind = ? AND origin = ? AND round = ? AND slot = ?"
+        self._db.execute(query, (slot, kind, origin, number, last))
 
     # -- entering
 
     def _insert(self, task: Task, number: int) -> bool:
-        slot = self._num_slots(task.kind)
         values = (
             task.id,
             task.kind,
@@ -235,15 +212,14 @@ class TaskMemory(Database):
             task.version,
             task.origin,
             number,
-            slot,
         )
         query = "INSERT OR IGNORE INTO tasks (id, kind, program, examples, message, normal_form,"
-        query += " shape, behaviour, certificate, parents, version, origin, round, slot)"
-        query += " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        query += " shape, behaviour, certificate, parents, version, origin, round)"
+        query += " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
         is_new = self._db.execute(query, values).rowcount == 1
         if is_new:
-            query = "INSERT OR REPLACE INTO slots (kind, num) VALUES (?, ?)"
-            self._db.execute(query, (task.kind, slot + 1))
+            slot = self._pools.add(Pool(task.kind, task.origin), step_of(number))
+            self._db.execute("UPDATE tasks SET slot = ? WHERE id = ?", (slot, task.id))
         return is_new
 
     def _count_solved(self, results: Iterable[Solved]) -> None:
@@ -253,5 +229,8 @@ class TaskMemory(Database):
                 (result.attempts, result.solved, result.task_id),
             )
 
-    def _num_slots(self, kind: str) -> int:
-        return self._number("SELECT num FROM slots WHERE kind = ?", (kind,)) or 0
+
+def _pools_of(kinds: Sequence[Kind], origin: Origin | None) -> list[Pool]:
+    """Kind by kind in the order given, seeds first."""
+    origins = tuple(Origin) if origin is None else (origin,)
+    return [Pool(kind, each) for kind in kinds for each in origins]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind, Role
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the tables."""
 
 TABLES = """
@@ -27,8 +27,13 @@ CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
 CREATE INDEX IF NOT EXISTS tasks_by_behaviour ON tasks (kind, behaviour);
 CREATE INDEX IF NOT EXISTS tasks_by_round ON tasks (kind, round);
 CREATE INDEX IF NOT EXISTS tasks_by_origin ON tasks (origin, kind);
-CREATE UNIQUE INDEX IF NOT EXISTS tasks_by_slot ON tasks (kind, slot) WHERE slot IS NOT NULL;
-CREATE TABLE IF NOT EXISTS slots (kind TEXT PRIMARY KEY, num INTEGER NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS tasks_by_slot ON tasks (kind, origin, round, slot)
+    WHERE slot IS NOT NULL;
+CREATE INDEX IF NOT EXISTS tasks_without_slot ON tasks (position) WHERE slot IS NULL;
+CREATE TABLE IF NOT EXISTS cohorts (
+    kind TEXT, origin TEXT, level INTEGER, node INTEGER, size INTEGER NOT NULL,
+    weight INTEGER NOT NULL, PRIMARY KEY (kind, origin, level, node)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS plans (round INTEGER PRIMARY KEY, plan TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS groups (
     seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL, part INTEGER NOT NULL,

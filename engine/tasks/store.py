@@ -113,6 +113,12 @@ class TaskStore(TaskMemory):
         query = f"SELECT {', '.join(GroupRow._fields)} FROM groups ORDER BY seq"
         return [GroupRow(*row) for row in self._rows(query)]
 
+    def trained_ages(self, last_n: int) -> list[int]:
+        """For the newest solver's groups: rounds since their task was admitted, newest first."""
+        query = "SELECT groups.round - tasks.round FROM groups JOIN tasks ON tasks.id = task_id"
+        query += " WHERE role = 'solver' AND part = 0 ORDER BY seq DESC LIMIT ?"
+        return [age for (age,) in self._db.execute(query, (last_n,))]
+
     # -- inside
 
     def _insert_proposal(self, number: int, row: ProposalRow) -> None:

@@ -87,7 +87,7 @@ def test_a_task_file_from_before_retirements_is_refused(tmp_path):
     with TaskStore(path) as store:
         store.set_fact("schema", "1")
     for read_only in (True, False):
-        with pytest.raises(Exception, match="task schema 1, this kelvin reads 4"):
+        with pytest.raises(Exception, match="task schema 1, this kelvin reads 5"):
             TaskStore(path, read_only=read_only)
 
 

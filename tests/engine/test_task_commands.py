@@ -191,3 +191,17 @@ def test_what_no_longer_holds_is_named_when_it_is_judged_again(run, tasks):
     assert f"task {first} is no longer certified, screen" in done.stdout
     assert f"task {second} gives another value than its gold" in done.stdout
     assert engine("check", "--run", run.path).returncode == 0  # files alone do not tell
+
+
+def test_diversity_is_told_with_the_complexity_of_the_programs(run):
+    done = engine("diversity", "--run", run.path)
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert (told["num_tasks"], told["programs_per_100"], told["families_per_100"]) == (
+        "6",
+        "33.33",
+        "100.00",  # a kind apart is a family apart, and here are three of two programs
+    )
+    assert told["nearest_tree"] == "0.00"
+    assert float(told["tree_distance"]) > 0
+    assert {"cognitive", "volume", "effort", "trained_age"} <= set(told)
