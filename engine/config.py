@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Literal
 
-from engine.play.shapes import SHAPES
+from engine.play.shapes import OF_A_SHARE, SHAPES
 from engine.prompts.forms import Form
 from engine.tasks.eviction import Eviction
 from engine.tasks.pools import Weighting
@@ -211,6 +211,11 @@ class EngineConfig:
             )
         if not self.stages or list(self.stages) != sorted({*self.stages}) or self.stages[0] < 1:
             raise ConfigError(f"engine.stages must rise from 1 or more, got {self.stages}")
+        if self.estimate is Estimate.ADAPTIVE and self.reward_shape in OF_A_SHARE:
+            raise ConfigError(
+                f"engine.reward_shape {self.reward_shape!r} needs engine.estimate fixed: a belief "
+                "would pay most for what nobody can solve; try one_minus_of_8, its mean"
+            )
         if not (self.recycle or self.solver_tasks):
             raise ConfigError(
                 "with engine.recycle off the solver needs a batch of its own: set "

@@ -225,17 +225,19 @@ class _Journey:
             completion=completion,
             fate=fate,
             detail=detail,
-            reward=reward_of(self.arena.config, attempts),
+            reward=reward_of(self.arena.config, attempts, well_formed=fate != UNFORMATTED),
             name=self.arena.name("proposer", *self.place),
             attempts=attempts,
             retired=retired,
         )
 
 
-def reward_of(config: EngineConfig, attempts: Attempts | None) -> float:
+def reward_of(
+    config: EngineConfig, attempts: Attempts | None, *, well_formed: bool = True
+) -> float:
     """What a proposal earns: `attempts` of its task, None if it is no valid new task."""
     if attempts is None or attempts.solve_rate is None:
-        return proposer_reward(None, invalid=config.invalid_reward)
+        return proposer_reward(None, well_formed=well_formed, invalid=config.invalid_reward)
     shape = SHAPES[config.reward_shape]
     if config.estimate is Estimate.FIXED:
         return proposer_reward(shape(attempts.solve_rate))

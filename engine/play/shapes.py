@@ -1,11 +1,17 @@
 """What a solve rate is worth to the proposer: reward shapes, each a pure function of [0, 1].
 
-A shape says how good a task is for learning, given the share p of attempts that solve it. Which one
-is used is a setting (`engine.reward_shape`), so that they can be compared.
+A shape says how good a task is to learn from, given the rate p at which it is solved. Which one is
+used is a setting (`engine.reward_shape`), so that they can be compared. They break, if anywhere, at
+multiples of 1/20, where `learnability` cuts its quadrature.
+
+`one_minus` and `inverse` are made for the observed share of a fixed number of attempts. Given a
+belief instead, which never puts weight on exactly 0, both pay most for what nobody can solve; what
+`one_minus` pays on average is `one_minus_of_8`, and that is safe.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -18,22 +24,30 @@ def one_minus(p: float) -> float:
 
 
 def inverse(p: float) -> float:
-    """1 - p, also for a task that nobody solves: a pure adversary. AZR's code, option `inverse`."""
+    """1 - p, also for a task that nobody solves: a pure adversary. AZR's code, as an option."""
     return 1.0 - p
 
 
+def one_minus_of_8(p: float) -> float:
+    """(1 - p) - (1 - p)^8: the mean of `one_minus` over the share right of 8 attempts (AZR's n).
+
+    The sum of (1 - k/8) C(8, k) p^k (1 - p)^(8 - k) over k from 1 to 8.
+    """
+    return (1.0 - p) - (1.0 - p) ** 8
+
+
 def variance(p: float) -> float:
-    """4 p (1 - p): the variance of one attempt's verdict, with its peak of 1 at one half."""
+    """4 p (1 - p): the variance of one attempt's verdict, scaled to a peak of 1 at one half."""
     return 4.0 * p * (1.0 - p)
 
 
 def r_zero(p: float) -> float:
-    """1 - 2 |p - 1/2|: a tent with its peak at one half. R-Zero (arXiv 2508.05004)."""
+    """1 - 2 |p - 1/2|: a tent with its peak at one half. R-Zero (2508.05004); its code has half."""
     return 1.0 - 2.0 * abs(p - 0.5)
 
 
 def gasp_lemma(p: float) -> float:
-    """[4 p (1 - p)]^5 for p in [0.3, 0.7], else 0: steps that can be learned. GASP (2603.15957)."""
+    """[4 p (1 - p)]^5 for p in [0.3, 0.7], else 0: steps within reach. GASP (2603.15957)."""
     return variance(p) ** 5 if 0.3 <= p <= 0.7 else 0.0
 
 
@@ -43,13 +57,38 @@ def gasp_lift(p: float) -> float:
 
 
 def gaussian(p: float) -> float:
-    """exp(-(p - 1/2)^2 / (2 0.2^2)): a bell about one half, as in Socratic-Zero (2509.24726)."""
-    return math.exp(-((p - 0.5) ** 2) / (2 * 0.2**2))
+    """exp(-(p - 1/2)^2 / (2 * 0.2^2)): a bell about one half. Socratic-Zero (2509.24726)."""
+    return math.exp(-((p - 0.5) ** 2) / (2.0 * 0.2**2))
+
+
+@lru_cache(maxsize=64)
+def banded(shape: Shape, low: float, high: float) -> Shape:
+    """The shape inside of [low, high], 0 outside; equal arguments give the same function."""
+    if not 0.0 <= low < high <= 1.0:
+        raise ValueError(f"a band is two solve rates, the smaller first, got [{low}, {high}]")
+
+    def inside(p: float) -> float:
+        return shape(p) if low <= p <= high else 0.0
+
+    return inside
 
 
 SHAPES: Final[Mapping[str, Shape]] = MappingProxyType(
     {
         shape.__name__: shape
-        for shape in (one_minus, inverse, variance, r_zero, gasp_lemma, gasp_lift, gaussian)
+        for shape in (
+            one_minus,
+            inverse,
+            one_minus_of_8,
+            variance,
+            r_zero,
+            gasp_lemma,
+            gasp_lift,
+            gaussian,
+        )
     }
 )
+"""By name, as in `engine.reward_shape`."""
+
+OF_A_SHARE: Final = frozenset({"one_minus", "inverse"})
+"""Names of the shapes that need the share of a fixed number of attempts."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -112,11 +113,12 @@ async def _play(
     solve: Reply | Callable[[str], Reply],
     rounds: int = 1,
     attempts: int = 8,
+    **settings: Any,
 ) -> Played:
-    """Play rounds of one kind with these replies."""
+    """Play rounds of one kind with these replies, under these settings."""
 
     def script(prompt: str) -> Reply:
-        if prompt.startswith("# Python functions, each"):
+        if prompt.startswith("# Python functions, each") or "Invent a" in prompt:
             return propose
         return solve if isinstance(solve, list) else solve(prompt)
 
@@ -129,6 +131,7 @@ async def _play(
         rounds_in_flight=1,
         proposal_tokens=2000,
         answer_tokens=2000,
+        **settings,
     )
     played = Played(run=RunDir(directory).create())
     with TaskStore(played.run.tasks_db) as store:

@@ -33,6 +33,7 @@ CONFIG = EngineConfig(
     solver_shots=1,
     num_inputs=4,
     estimate=Estimate.ADAPTIVE,
+    reward_shape="variance",
     mixed_only=True,
     novelty=NoveltyGate.FORM,
     memory_capacity=12,

@@ -9,6 +9,7 @@ from engine.play import propose as propose_module
 from engine.play import solve as solve_module
 from engine.play.judge import LOST, Rejected
 from engine.play.reward import Judgement
+from engine.prompts.forms import Form
 from engine.wire.messages import Finish, Kind, Role
 
 DOUBLES = "x):\n    y = x * 2\n    return y\nprint(f(21))"
@@ -187,3 +188,17 @@ async def test_a_sandbox_that_loses_every_call_makes_no_reward_at_all(play, monk
     played = await play(Kind.DEDUCTION, propose=[DOUBLES], solve=[" 42\n"])
     assert (played.groups, played.proposals) == ([], [])
     assert audit(played.run).problems == ()
+
+
+async def test_t01_an_ill_formed_proposal_of_a_valid_program_is_punished_and_not_remembered(play):
+    valid = "```python\ndef f(x):\n    y = x * 2\n    return y\n```\n```input\n21\n```\n"
+    proposals = [
+        f" Doubling. </think> and then <answer>{valid}</answer>",  # something stands in between
+        f" Doubling. </think> <answer>{valid}</answer>",
+    ]
+    answers = [" So. </think><answer>```output\n42\n```</answer>"]
+    played = await play(
+        Kind.DEDUCTION, propose=proposals, solve=answers, form=Form.TAGS, invalid_reward=0.0
+    )
+    assert played.fates() == ["unformatted", "admitted"], "what was punished is no repetition"
+    assert played.rewards(Role.PROPOSER) == [-1.0, -0.5], "and not as little as no valid task"

@@ -24,12 +24,12 @@ LENGTHS = np.array([10.0, 20.0, 30.0, 40.0])
 REWARDS = np.array([0.875, -0.5, -1.0, 0.125])
 
 
-def test_azr_paper_on_two_samples_of_different_length():
+def test_t02_azr_paper_on_two_samples_of_different_length():
     worth = azr_paper(np.array([1.0, -0.5]), np.array([100.0, 300.0]))
     assert worth.advantages_n == pytest.approx([1.7298844, -0.5766281], abs=1e-6)
 
 
-def test_azr_paper_on_four_samples():
+def test_t02_azr_paper_on_four_samples():
     worth = azr_paper(REWARDS, LENGTHS)
     expected = [1.8761789, -0.3917297, -1.2164237, 0.6391379]
     assert worth.advantages_n == pytest.approx(expected, abs=1e-6)
@@ -65,6 +65,18 @@ def test_a_small_cell_without_a_baseline_is_worth_nothing(n):
     worth = trr_plus_plus(np.arange(n) * 1.0, np.ones(n), baseline=None, shrinkage=Shrinkage())
     assert not worth.is_kept
     assert (worth.advantages_n == np.zeros(n)).all()
+
+
+@pytest.mark.parametrize("reward", [-1.0, -0.5, 0.0, 0.1, 1.0])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_t03_equal_rewards_are_worth_exactly_nothing_by_any_estimator(reward, n):
+    rewards, lengths = np.full(n, reward), np.arange(1.0, n + 1)
+    for worth in (
+        trr_plus_plus(rewards, lengths, baseline=None, shrinkage=PLAIN),
+        azr_paper(rewards, lengths),
+        grpo(rewards),
+    ):
+        assert worth.advantages_n.tolist() == [0.0] * n
 
 
 def test_equal_rewards_leave_the_batch_even_where_their_variance_rounds_above_zero():
