@@ -10,11 +10,14 @@ counts, so an example of other code may precede it; arguments may come before or
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from engine.prompts.forms import Answer, Malformed, Proposal, Rendered
+from engine.prompts.forms import Answer, Malformed, Proposal
 from engine.prompts.parse import MAX_CHARS
+from engine.prompts.reading import Reading
 from engine.wire.messages import Kind
+
+T = TypeVar("T")
 
 THINK, THOUGHT, ANSWER, ANSWERED = "<think>", "</think>", "<answer>", "</answer>"
 MAX_REPLY_CHARS = 5 * MAX_CHARS
@@ -67,12 +70,13 @@ def _is_quoting(lines: list[str]) -> bool:
 
 
 @dataclass(slots=True)
-class _Reply:
-    """What both readers share: the reply so far, and when it is worth another look."""
+class _Reply(Reading[T]):
+    """A reply being written. It is looked at when a line or a tag may have ended."""
 
-    prompt: Rendered
-    hopeless: str | None = field(default=None, init=False)
     _text: str = field(default="", init=False)
+    """Up to the last end of a line or tag."""
+    _rest: str = field(default="", init=False)
+    """What follows: joined to the text only then, for a reply comes in thousands of pieces."""
 
     def __post_init__(self) -> None:
         self._text = self.prompt.lead
@@ -80,113 +84,97 @@ class _Reply:
     @property
     def well_formed(self) -> bool:
         """Whether the reply is a think element and right after it an answer element."""
-        return _FORMED.match(self._text) is not None
+        return _FORMED.match(self._text + self._rest) is not None
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the completion."""
-        if len(self._text) >= MAX_REPLY_CHARS:
-            return
-        for line in re.split(r"(?<=[\n>])", piece):  # so that cutting does not matter
-            self._text = (self._text + line)[:MAX_REPLY_CHARS]
-            if line.endswith(("\n", ">")) and self.hopeless is None:
-                self._look()
-        if len(self._text) >= MAX_REPLY_CHARS:
-            self.hopeless = self.hopeless or self._too_long()
+        room = MAX_REPLY_CHARS - len(self._text) - len(self._rest)
+        for part in re.split(r"(?<=[\n>])", piece[:room]):  # so that cutting does not matter
+            self._rest += part
+            if part.endswith(("\n", ">")):
+                self._text += self._rest
+                self._rest = ""
+                if self.is_open:
+                    self._look()
+        if len(piece) >= room and self.is_open:
+            self.hopeless = "too_long"
 
     def _look(self) -> None:
         found = answer_of(self._text)
         if found is not None:
             answer, is_ended = found
-            if is_ended:
-                answer += "\n"
-            self._read(answer, is_ended=is_ended)
+            self._read(answer + "\n" * is_ended, is_ended=is_ended)
 
     def _read(self, answer: str, *, is_ended: bool) -> None:
+        """Settle if the answer so far allows it."""
         raise NotImplementedError
 
-    def _too_long(self) -> str | None:
+    def _parse(self) -> T | Malformed:
+        found = answer_of(self._text + self._rest)
+        return Malformed("no_answer") if found is None else self._parse_answer(found[0] + "\n")
+
+    def _parse_answer(self, answer: str) -> T | Malformed:
+        """Read an answer that has ended."""
         raise NotImplementedError
 
 
 @dataclass(slots=True)
-class TagProposalReader(_Reply):
+class TagProposalReader(_Reply[Proposal]):
     """See `ProposalReader`."""
 
     num_inputs: int = 1
-    proposal: Proposal | None = field(default=None, init=False)
     program: str | None = field(default=None, init=False)
 
-    def result(self) -> Proposal | Malformed:
-        """What the text amounts to if nothing follows."""
-        if self.proposal or self.hopeless:
-            return self.proposal or Malformed(self.hopeless or "")
-        found = answer_of(self._text)
-        if found is None:
-            return Malformed("no_answer")
-        return self._proposed(blocks_of(found[0] + "\n"), is_ended=True) or Malformed("no_input")
+    @property
+    def proposal(self) -> Proposal | None:
+        """Set once there is a program and an input, or all of a description."""
+        return self.found
 
     def _read(self, answer: str, *, is_ended: bool) -> None:
-        if self.proposal is not None:
-            return
-        found = self._proposed(blocks_of(answer), is_ended=is_ended)
-        if isinstance(found, Proposal):
-            self.proposal = found
-        elif found is not None:
-            self.hopeless = found.reason
+        found = self._parse_answer(answer)
+        is_described = self.prompt.kind is Kind.INDUCTION  # its last inputs count
+        if is_ended or (isinstance(found, Proposal) and not is_described):
+            self._settle(found)
 
-    def _proposed(self, blocks: list[Fenced], *, is_ended: bool) -> Proposal | Malformed | None:
-        """A proposal or why there will be none; None while it may still come."""
+    def _parse_answer(self, answer: str) -> Proposal | Malformed:
+        blocks = blocks_of(answer)
+        inputs = [block.text.strip() for block in blocks if block.word == "input"]
         if self.prompt.kind is Kind.INDUCTION:
-            return self._described(blocks) if is_ended else None
+            return self._described(blocks, inputs)
+        self.program = self.program or _program(blocks)
         if self.program is None:
-            self.program = _program(blocks)
-        inputs = [block.text.strip() for block in blocks if block.word == "input"]
-        if self.program is not None and inputs:
-            return Proposal(program=self.program, args=(inputs[0],))
-        if not is_ended:
-            return None
-        return Malformed("no_input" if self.program else "no_program")
+            return Malformed("no_program")
+        return (
+            Proposal(program=self.program, args=(inputs[0],)) if inputs else Malformed("no_input")
+        )
 
-    def _described(self, blocks: list[Fenced]) -> Proposal | Malformed:
-        inputs = [block.text.strip() for block in blocks if block.word == "input"]
+    def _described(self, blocks: list[Fenced], inputs: list[str]) -> Proposal | Malformed:
         messages = [block.text.strip() for block in blocks if block.word == "message"]
         message = " ".join(messages[-1].split()) if messages else ""
         if not message:
             return Malformed("no_message")
-        if len(set(inputs)) < self.num_inputs:
+        distinct = tuple(dict.fromkeys(inputs))
+        if len(distinct) < self.num_inputs:
             return Malformed("few_inputs")
-        distinct = tuple(dict.fromkeys(inputs))[-self.num_inputs :]
-        return Proposal(program=self.prompt.given, args=distinct, message=message)
-
-    def _too_long(self) -> str | None:
-        return None if self.proposal else "too_long"
+        return Proposal(
+            program=self.prompt.given, args=distinct[-self.num_inputs :], message=message
+        )
 
 
 @dataclass(slots=True)
-class TagAnswerReader(_Reply):
+class TagAnswerReader(_Reply[Answer]):
     """See `AnswerReader`."""
 
-    answer: Answer | None = field(default=None, init=False)
-
-    def result(self) -> Answer | Malformed:
-        """What the text amounts to if nothing follows."""
-        if self.answer or self.hopeless:
-            return self.answer or Malformed(self.hopeless or "")
-        found = answer_of(self._text)
-        if found is None:
-            return Malformed("no_answer")
-        return self._answered(found[0] + "\n")
+    @property
+    def answer(self) -> Answer | None:
+        """Set once the answer has ended."""
+        return self.found
 
     def _read(self, answer: str, *, is_ended: bool) -> None:
-        if self.answer is not None or not is_ended:
-            return
-        found = self._answered(answer)
-        if isinstance(found, Answer):
-            self.answer = found
-        else:
-            self.hopeless = found.reason
+        if is_ended:
+            self._settle(self._parse_answer(answer))
 
-    def _answered(self, answer: str) -> Answer | Malformed:
+    def _parse_answer(self, answer: str) -> Answer | Malformed:
         """The last block of the right word; a bare answer if there is no block at all."""
         blocks = blocks_of(answer)
         if self.prompt.kind is Kind.INDUCTION:
@@ -194,13 +182,10 @@ class TagAnswerReader(_Reply):
             return Malformed("no_program") if program is None else Answer(text=program)
         word = "input" if self.prompt.kind is Kind.ABDUCTION else "output"
         wanted = [block.text for block in blocks if block.word in (word, "")]
-        if not wanted and not blocks and "```" not in answer:
+        if not blocks and "```" not in answer:
             wanted = [answer]
         text = wanted[-1].strip() if wanted else ""
         return Answer(text=text) if text else Malformed("empty")
-
-    def _too_long(self) -> str | None:
-        return None if self.answer else "too_long"
 
 
 def _program(blocks: list[Fenced]) -> str | None:

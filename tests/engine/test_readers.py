@@ -165,6 +165,14 @@ def test_an_induction_proposal_has_different_inputs_and_a_message():
     assert tagged(Kind.INDUCTION, f"</think><answer>{inputs}</answer>") == Malformed("no_message")
 
 
+def test_of_more_inputs_than_were_asked_for_the_last_count_even_behind_the_message():
+    first = "".join(f"```input\n{value}\n```\n" for value in (1, 2))
+    reply = f"</think><answer>{first}```message\nit\n```\n```input\n3\n```\n</answer>"
+    assert tagged(Kind.INDUCTION, reply) == Proposal(
+        program="def f(x):\n    return x", args=("2", "3"), message="it"
+    )
+
+
 TASK = Task(
     kind=Kind.DEDUCTION,
     program="def f(x):\n    return [x, 'Assistant:']",
