@@ -30,6 +30,12 @@ _COUNTS = (
 )  # fmt: skip
 """Keys of [engine] that may be 0 but not less."""
 
+_POSITIVE = (
+    "prompts", "proposals", "solver_rollouts", "rounds_in_flight", "max_in_flight", "max_batch",
+    "threads", "memory_capacity",
+)  # fmt: skip
+"""Keys of [engine] that are at least 1."""
+
 
 class Estimate(StrEnum):
     """How a new task's solve rate is measured."""
@@ -172,16 +178,7 @@ class EngineConfig:
     """Proposals per temperature; 0 = no probe."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "prompts",
-            "proposals",
-            "solver_rollouts",
-            "rounds_in_flight",
-            "max_in_flight",
-            "max_batch",
-            "threads",
-            "memory_capacity",
-        ):
+        for name in _POSITIVE:
             _expect_at_least(f"engine.{name}", getattr(self, name), 1)
         for name in _COUNTS:
             _expect_at_least(f"engine.{name}", getattr(self, name), 0)

@@ -7,6 +7,7 @@ and the other gates of novelty do not depend on it. What raises for most probes,
 returns what has no canonical form has no digest: it is nobody's double.
 """
 
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 
@@ -18,8 +19,7 @@ NUM_PROBES = 8
 
 async def behaviour_of(sandbox: Sandbox, program: str, args: str) -> str:
     """The digest of a program, given an argument list as literal text; empty if it has none."""
-    wrapper = resources.files("engine.play").joinpath("probed.txt").read_text("utf-8")
-    outcome = await sandbox.run(Call(program=f"{program}\n\n\n{wrapper}", args=[args]))
+    outcome = await sandbox.run(Call(program=f"{program}\n\n\n{_wrapper()}", args=[args]))
     if not outcome.is_ok:
         return ""
     results = decode(outcome.values[0])
@@ -28,3 +28,8 @@ async def behaviour_of(sandbox: Sandbox, program: str, args: str) -> str:
     if results[0] * 2 < NUM_PROBES:
         return ""
     return sha256(outcome.values[0]).hexdigest()[:16]
+
+
+@cache
+def _wrapper() -> str:
+    return resources.files("engine.play").joinpath("probed.txt").read_text("utf-8")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 Place = tuple[int, int, int]
 """Round, prompt and index of a proposal."""
-Mark = tuple[str, str]
-"""What kind of sameness, and the value."""
+Mark = tuple[str, str, str]
+"""The kind of task, the kind of sameness, and the value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ aborts what is still being written.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.policy.protocol import Chunk, Generation, Policy, SamplingParams
-from engine.wire.messages import Finish, Logprobs, Tokens
+from engine.wire.messages import Finish, Logprobs, Rollout, Tokens
 
 
 class Reader(Protocol):
@@ -50,15 +50,40 @@ class Completion:
         """The newest version that drew a token of it; None if there is none."""
         return max((version for version, _ in self.versions), default=None)
 
+    def rollout(
+        self,
+        name: bytes,
+        *,
+        reward: float,
+        components: Mapping[str, float],
+        verdict: str,
+        verdict_us: int | None = None,
+    ) -> Rollout:
+        """The completion as the trainer sees it, with what was made of it."""
+        timings = [self.first_us, self.last_us]
+        if verdict_us is not None:
+            timings.append(verdict_us)
+        return Rollout(
+            rollout_id=name,
+            tokens=self.tokens,
+            logprobs=self.logprobs,
+            versions=self.versions,
+            reward=reward,
+            components=components,
+            finish=self.finish,
+            verdict=verdict,
+            timings_us=np.minimum(timings, 0xFFFF_FFFF).astype(np.uint32),
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """A completion being written. `closed` and `ended` are set once, in this order."""
+    """A completion being written; it is closed, and then ended, once."""
 
     index: int
     reader: Reader | None
     generation: Generation
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    is_closed: bool = False
     """What was asked for is there, whatever follows; or the completion has ended."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     completion: Completion | None = None
@@ -107,7 +132,7 @@ class Draft:
             first_us=round(1e6 * ((self._first or now) - self.started)),
             last_us=round(1e6 * (now - self.started)),
         )
-        self.closed.set()
+        self.is_closed = True
         self.ended.set()
         return self.completion
 
@@ -148,16 +173,6 @@ async def write(
                 continue
             if cut and draft.reader is not None and draft.reader.hopeless:
                 draft.abort()
-            elif not draft.closed.is_set() and is_closed(draft):
-                draft.closed.set()
+            elif not draft.is_closed and is_closed(draft):
+                draft.is_closed = True
                 yield draft
-
-
-async def complete(
-    policy: Policy, prompt: str, params: SamplingParams
-) -> AsyncGenerator[Completion, None]:
-    """Yield the n completions of a prompt in the order in which they end."""
-    async with aclosing(write(policy, prompt, params)) as drafts:
-        async for draft in drafts:
-            assert draft.completion is not None  # without a reader none closes before it ends
-            yield draft.completion

@@ -31,21 +31,21 @@ def marks_of(task: Task, gate: NoveltyGate) -> list[Mark]:
 
     Tasks of different kinds are never one. An induction task is its program, message and inputs.
     """
+    marks: list[Mark] = [(task.kind, "task", task.id)]
     if task.kind is Kind.INDUCTION or gate is NoveltyGate.NONE:
-        return [("task", task.id)]
-    marks = [("task", task.id), (f"{task.kind} form", task.normal_form)]
+        return marks
+    marks.append((task.kind, "form", task.normal_form))
     if gate is NoveltyGate.FORM:
         return marks
-    marks.append((f"{task.kind} shape", task.shape))
+    marks.append((task.kind, "shape", task.shape))
     if gate is NoveltyGate.BEHAVIOUR and task.behaviour:
-        marks.append((f"{task.kind} behaviour", task.behaviour))
+        marks.append((task.kind, "behaviour", task.behaviour))
     return marks
 
 
 def is_stored(store: TaskStore, task: Task, gate: NoveltyGate) -> bool:
     """Whether the archive has a task with one of these marks."""
-    for name, value in marks_of(task, gate):
-        sameness = name.rsplit(" ", 1)[-1]
+    for _, sameness, value in marks_of(task, gate):
         if sameness == "task":
             known = store.task(value) is not None
         elif sameness == "behaviour":

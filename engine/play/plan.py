@@ -128,7 +128,8 @@ def _draw_newest(
         return ()
     cycle = sum(kinds_of(config).weights.values())
     since = number - cycle * config.solver_lag
-    tasks = store.admitted_since(kind, since, most=config.solver_tasks)
+    dice = stream(config.seed, "newest", number)
+    tasks = store.draw(dice, [kind], n=config.solver_tasks, since_round=since)
     return tuple(task.id for task in tasks)
 
 

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from engine.config import EngineConfig, Estimate
 from engine.play.arena import Arena
 from engine.play.claims import Claims, Place
@@ -87,18 +85,8 @@ class Judged:
 
     def rollout(self) -> Rollout:
         """The proposal as the trainer sees it."""
-        completion = self.completion
-        timings = (completion.first_us, completion.last_us)
-        return Rollout(
-            rollout_id=self.name,
-            tokens=completion.tokens,
-            logprobs=completion.logprobs,
-            versions=completion.versions,
-            reward=self.reward,
-            components=self.components(),
-            finish=completion.finish,
-            verdict=self.fate,
-            timings_us=np.minimum(timings, 0xFFFF_FFFF).astype(np.uint32),
+        return self.completion.rollout(
+            self.name, reward=self.reward, components=self.components(), verdict=self.fate
         )
 
 

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from engine.config import EngineConfig, Estimate
 from engine.play.arena import Arena
 from engine.play.completion import Completion, Draft, write
@@ -165,7 +163,7 @@ class _Sitting:
             stream = write(
                 self.arena.policy,
                 self.text,
-                self.params(n),
+                self._params(n, stage=self._num_stages),
                 readers=readers,
                 is_closed=lambda draft: readers[draft.index].answer is not None,
                 cut=self.arena.config.early_abort,
@@ -178,8 +176,8 @@ class _Sitting:
         self._num_stages += 1
         await asyncio.gather(*(p.verdict for p in papers.values() if p.verdict))
 
-    def params(self, n: int) -> SamplingParams:
-        """How the next stage is sampled."""
+    def _params(self, n: int, *, stage: int) -> SamplingParams:
+        """How a stage is sampled."""
         config, request = self.arena.config, self.request
         is_program = self.task.kind is Kind.INDUCTION
         return SamplingParams(
@@ -187,7 +185,7 @@ class _Sitting:
             temperature=request.temperature,
             max_tokens=config.proposal_tokens if is_program else config.answer_tokens,
             stop=self.prompt.stop,
-            seed=request.seed + self._num_stages,
+            seed=request.seed + stage,
         )
 
     def _read(self, draft: Draft, reader: AnswerReader) -> _Paper:
@@ -210,12 +208,11 @@ class _Sitting:
         is_void = any(paper.judgement() is Judgement.VOID for paper in self._papers)
         scored = [] if is_void else [_score(paper) for paper in self._papers]
         scored = [each for each in scored if each.judgement is not Judgement.LOST]
-        self._num_stages = 0
         return Attempts(
             task=self.task,
             prompt=self.prompt,
             text=self.text,
-            params=self.params(max(1, len(scored))),
+            params=self._params(max(1, len(scored)), stage=0),
             scored=tuple(scored),
             rollouts=tuple(
                 _rollout(each, self.arena.name(*self.request.name, index))
@@ -255,19 +252,13 @@ def _score(paper: _Paper) -> Attempt:
 
 
 def _rollout(attempt: Attempt, name: bytes) -> Rollout:
-    completion = attempt.completion
-    timings = (completion.first_us, completion.last_us, attempt.verdict_us)
-    return Rollout(
-        rollout_id=name,
-        tokens=completion.tokens,
-        logprobs=completion.logprobs,
-        versions=completion.versions,
+    return attempt.completion.rollout(
+        name,
         reward=attempt.reward,
         components={
             "right": float(attempt.judgement is Judgement.RIGHT),
             "well_formed": float(attempt.is_well_formed),
         },
-        finish=completion.finish,
         verdict=attempt.judgement.value,
-        timings_us=np.minimum(timings, 0xFFFF_FFFF).astype(np.uint32),
+        verdict_us=attempt.verdict_us,
     )

@@ -142,12 +142,6 @@ class TaskMemory(Database):
         drawn = draw(dice, self._pools, spans, n=n, weighting=weighting)
         return [task_of(self._row_at(*each)) for each in drawn]
 
-    def admitted_since(self, kind: Kind, number: int, *, most: int) -> list[Task]:
-        """Tasks that a round with this or a later number admitted, newest first."""
-        query = "SELECT * FROM tasks WHERE kind = ? AND round >= ? AND slot IS NOT NULL"
-        rows = self._rows(f"{query} ORDER BY position DESC LIMIT ?", (kind, number, most))
-        return [task_of(row) for row in rows]
-
     def _row_at(self, pool: Pool, place: Place) -> sqlite3.Row:
         query = "SELECT * FROM tasks WHERE kind = ? AND origin = ? AND round = ? AND slot = ?"
         (row,) = self._rows(query, (*pool, round_of(place.step), place.slot))

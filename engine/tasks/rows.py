@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS tasks (
 CREATE INDEX IF NOT EXISTS tasks_by_form ON tasks (kind, normal_form);
 CREATE INDEX IF NOT EXISTS tasks_by_shape ON tasks (kind, shape);
 CREATE INDEX IF NOT EXISTS tasks_by_behaviour ON tasks (kind, behaviour);
-CREATE INDEX IF NOT EXISTS tasks_by_round ON tasks (kind, round);
 CREATE INDEX IF NOT EXISTS tasks_by_origin ON tasks (origin, kind);
 CREATE UNIQUE INDEX IF NOT EXISTS tasks_by_slot ON tasks (kind, origin, round, slot)
     WHERE slot IS NOT NULL;
