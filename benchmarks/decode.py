@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationMixin, PreTrainedModel
 
+from benchmarks.threaded import open_in_thread
 from engine.policy.local import LocalOptions, LocalPolicy
 from engine.policy.local.model import read_model
 from engine.policy.pretrained import resolve_model
@@ -99,10 +100,10 @@ async def _measure(
     batch = len(load.lengths)
     best_generate = best_local = float("inf")
     for _ in range(arguments.rounds):
-        policy = await LocalPolicy.open(
+        policy, server = await open_in_thread(
             directory, options=LocalOptions(max_batch=batch, threads=arguments.threads)
         )
-        policy._worker.end_tokens = frozenset()
+        server.worker.end_tokens = frozenset()
         ids = policy.tokenize(load.prompt)
         started = time.perf_counter()
         await asyncio.gather(*(_sample(policy, load.prompt, length) for length in load.lengths))

@@ -100,8 +100,9 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed"
 
 from transformers import LlamaForCausalLM  # noqa: E402
 
-from engine.policy.local import LocalOptions, LocalPolicy  # noqa: E402
-from engine.policy.local import policy as local_policy  # noqa: E402
+from benchmarks.threaded import open_in_thread  # noqa: E402
+from engine.policy.local import LocalOptions  # noqa: E402
+from engine.policy.local import server as local_server  # noqa: E402
 from engine.policy.pretrained import resolve_model  # noqa: E402
 
 PROMPT = "def f("
@@ -126,10 +127,22 @@ def other(tiny, tmp_path_factory):
 
 
 @pytest.fixture
-async def policy(tiny):
-    policy = await LocalPolicy.open(tiny, options=LocalOptions(max_batch=4, threads=1))
-    yield policy
+async def served(tiny):
+    """A policy, and its server in a thread of this process."""
+    policy, server = await open_in_thread(tiny, options=LocalOptions(max_batch=4, threads=1))
+    yield policy, server
     await policy.close()
+
+
+@pytest.fixture
+def policy(served):
+    return served[0]
+
+
+@pytest.fixture
+def model(served):
+    """The policy's own."""
+    return served[1].worker.decoder.model
 
 
 def sums_of(directory):
@@ -151,15 +164,15 @@ def flip(directory, name):
     path.write_bytes(data)
 
 
-async def test_a_bad_tensor_is_named_and_no_weight_has_moved(policy, other, tmp_path):
+async def test_a_bad_tensor_is_named_and_no_weight_has_moved(policy, model, other, tmp_path):
     bad = tmp_path / "bad"
     shutil.copytree(other, bad)
     name = max(sums_of(other))
     flip(bad, name)
-    before = {key: t.clone() for key, t in policy._worker.decoder.model.state_dict().items()}
+    before = {key: t.clone() for key, t in model.state_dict().items()}
     with pytest.raises(RefusedWeights, match=rf"tensor {name} of .*the old weights stay"):
         await policy.load(bad, 9, expected=sums_of(other))
-    after = policy._worker.decoder.model.state_dict()
+    after = model.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert policy.version == 0
     assert await policy.load(other, 1, expected=sums_of(other))
@@ -169,13 +182,13 @@ async def test_a_bad_tensor_is_named_and_no_weight_has_moved(policy, other, tmp_
 async def test_the_checksum_is_of_the_models_own_tensors(policy, other, monkeypatch, caplog):
     """A swap that goes wrong in one tensor is in the checksum, although the files were right."""
     right = await policy.load(other, 1, expected=sums_of(other))
-    swap = local_policy.Swap
+    swap = local_server.Swap
 
     def corrupt(staged, version, reply):
         next(iter(staged.tensors.values())).view(torch.uint8).reshape(-1)[0] ^= 1
         return swap(staged, version, reply)
 
-    monkeypatch.setattr(local_policy, "Swap", corrupt)
+    monkeypatch.setattr(local_server, "Swap", corrupt)
     assert await policy.load(other, 2, expected=sums_of(other)) != right
     assert f"the model's own {sorted(sums_of(other))[:1]} is not what was published" in caplog.text
 
@@ -184,14 +197,14 @@ async def test_sampling_goes_on_while_files_are_read_and_each_token_says_its_ver
     policy, tiny, other, monkeypatch
 ):
     old = await greedy(policy, 120)
-    let_go, stage = threading.Event(), local_policy.stage_weights
+    let_go, stage = threading.Event(), local_server.stage_weights
 
     def stage_slowly(*arguments, **options):
         staged = stage(*arguments, **options)
         assert let_go.wait(60)
         return staged
 
-    monkeypatch.setattr(local_policy, "stage_weights", stage_slowly)
+    monkeypatch.setattr(local_server, "stage_weights", stage_slowly)
     loading = asyncio.create_task(policy.load(other, 5, expected=sums_of(other)))
     tokens, versions = [], []
     params = SamplingParams(temperature=0, max_tokens=120)
@@ -208,27 +221,27 @@ async def test_sampling_goes_on_while_files_are_read_and_each_token_says_its_ver
     assert tokens[:num_old] == old[:num_old], "tokens of version 0 are those of the old weights"
     if num_old == len(tokens):
         pytest.skip("the completion had ended before the new weights came")
-    fresh = await LocalPolicy.open(other, options=LocalOptions(max_batch=4, threads=1))
+    fresh, _ = await open_in_thread(other, options=LocalOptions(max_batch=4, threads=1))
     assert await greedy(policy, 40) == await greedy(fresh, 40)
     await fresh.close()
 
 
-async def test_what_the_policy_does_to_its_weights_never_reaches_the_files(policy, other):
+async def test_what_the_policy_does_to_its_weights_never_reaches_the_files(policy, model, other):
     before = sums_of(other)
     await policy.load(other, 1, expected=before)
-    for tensor in policy._worker.decoder.model.state_dict().values():
+    for tensor in model.state_dict().values():
         tensor.zero_()
     assert sums_of(other) == before
 
 
 async def test_staged_weights_are_given_back_once_they_are_swapped(policy, other, monkeypatch):
-    staged, stage = [], local_policy.stage_weights
+    staged, stage = [], local_server.stage_weights
 
     def stage_and_note(*arguments, **options):
         staged.append(stage(*arguments, **options))
         return staged[-1]
 
-    monkeypatch.setattr(local_policy, "stage_weights", stage_and_note)
+    monkeypatch.setattr(local_server, "stage_weights", stage_and_note)
     await policy.load(other, 1, expected=sums_of(other))
     assert staged[0].tensors == {}
 
@@ -236,13 +249,13 @@ async def test_staged_weights_are_given_back_once_they_are_swapped(policy, other
 async def test_a_swap_that_fails_ends_the_policy_rather_than_mix_two_models(
     policy, other, monkeypatch
 ):
-    swap = local_policy.Swap
+    swap = local_server.Swap
 
     def break_it(staged, version, reply):
         staged.tensors[max(staged.tensors)] = torch.zeros(3, 5, 7)
         return swap(staged, version, reply)
 
-    monkeypatch.setattr(local_policy, "Swap", break_it)
+    monkeypatch.setattr(local_server, "Swap", break_it)
     with pytest.raises(PolicyError, match="the local policy has failed"):
         await policy.load(other, 1)
     with pytest.raises(PolicyError, match="the local policy has failed"):
@@ -251,7 +264,7 @@ async def test_a_swap_that_fails_ends_the_policy_rather_than_mix_two_models(
 
 async def test_weights_finer_than_the_model_are_refused_with_advice(tiny, other):
     options = LocalOptions(max_batch=1, threads=1, dtype="bfloat16")
-    coarse = await LocalPolicy.open(tiny, options=options)
+    coarse, _ = await open_in_thread(tiny, options=options)
     with pytest.raises(PolicyError, match=r"would round.*trainer\.publish_dtype"):
         await coarse.load(other, 1)
     assert coarse.version == 0

@@ -22,8 +22,9 @@ from transformers import (  # noqa: E402
     Qwen3ForCausalLM,
 )
 
+from benchmarks.threaded import open_in_thread  # noqa: E402
 from engine.policy.errors import PolicyError  # noqa: E402
-from engine.policy.local import LocalOptions, LocalPolicy  # noqa: E402
+from engine.policy.local import LocalOptions  # noqa: E402
 from engine.policy.pretrained import resolve_model  # noqa: E402
 from engine.policy.protocol import SamplingParams  # noqa: E402
 from engine.wire.manifest import combine_checksums, tensor_checksum  # noqa: E402
@@ -83,7 +84,7 @@ def other_llama(tmp_path_factory):
 
 @pytest.fixture
 async def policy(llama):
-    policy = await LocalPolicy.open(llama, options=LocalOptions(max_batch=4, threads=1))
+    policy, _ = await open_in_thread(llama, options=LocalOptions(max_batch=4, threads=1))
     yield policy
     await policy.close()
 
@@ -126,7 +127,7 @@ def generate(model, ids, max_tokens):
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_greedy_is_token_for_token_what_generate_gives(family, tmp_path):
     directory = write_model(tmp_path / "model", family)
-    policy = await LocalPolicy.open(directory, options=LocalOptions(max_batch=3, threads=1))
+    policy, _ = await open_in_thread(directory, options=LocalOptions(max_batch=3, threads=1))
     budgets = [40, 25, 33, 12, 28, 7]
     prompts = [f"{PROMPTS[i % 4]}{i}" for i in range(len(budgets))]
     got = await asyncio.gather(
@@ -298,12 +299,12 @@ async def test_a_shared_beginning_is_computed_once(policy, llama):
 
 
 async def test_a_dead_worker_fails_every_waiter(llama, caplog):
-    policy = await LocalPolicy.open(llama, options=LocalOptions(max_batch=2, threads=1))
+    policy, server = await open_in_thread(llama, options=LocalOptions(max_batch=2, threads=1))
 
     def broken(*args, **kwargs):
         raise RuntimeError("the device is gone")
 
-    policy._worker.decoder.step = broken
+    server.worker.decoder.step = broken
     results = await asyncio.gather(
         *(sample(policy, prompt, max_tokens=5) for prompt in PROMPTS), return_exceptions=True
     )
@@ -314,7 +315,7 @@ async def test_a_dead_worker_fails_every_waiter(llama, caplog):
 
 
 async def test_a_closed_policy_says_so(llama):
-    policy = await LocalPolicy.open(llama)
+    policy, _ = await open_in_thread(llama)
     running = asyncio.create_task(sample(policy, PROMPTS[0], n=2, max_tokens=500))
     await asyncio.sleep(0)
     await policy.close()
@@ -327,13 +328,13 @@ async def test_a_closed_policy_says_so(llama):
 async def test_a_model_with_sliding_windows_is_refused(tmp_path):
     directory = write_model(tmp_path / "model", "mistral", sliding_window=16)
     with pytest.raises(PolicyError, match="whole past"):
-        await LocalPolicy.open(directory)
+        await open_in_thread(directory)
 
 
 async def test_a_directory_without_a_model_is_refused(tmp_path):
     write_tokenizer(tmp_path)
     with pytest.raises(PolicyError, match=r"config\.json"):
-        await LocalPolicy.open(tmp_path)
+        await open_in_thread(tmp_path)
 
 
 @pytest.mark.parametrize("file", ["tokenizer.json", "config.json", "model.safetensors"])
@@ -342,4 +343,4 @@ async def test_a_model_with_an_unreadable_file_is_refused_in_a_sentence(tmp_path
     shutil.copytree(resolve_model("tiny", cache=tmp_path), directory)
     (directory / file).write_bytes(b"{}")
     with pytest.raises(PolicyError):
-        await LocalPolicy.open(directory)
+        await open_in_thread(directory)

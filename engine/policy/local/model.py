@@ -1,4 +1,4 @@
-"""Reading a model and its tokenizer from a directory in the Hugging Face layout."""
+"""Reading a model from a directory in the Hugging Face layout."""
 
 import json
 from pathlib import Path
@@ -9,17 +9,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from engine.policy.errors import PolicyError
-
-
-def read_tokenizer(directory: Path) -> Tokenizer:
-    """The tokenizer alone; much quicker than through transformers, and as exact."""
-    path = directory / "tokenizer.json"
-    if not path.is_file():
-        raise PolicyError(f"no tokenizer: expected {path}")
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more precise
-        raise PolicyError(f"{path} is not a tokenizer that can be read: {error}") from error
 
 
 def read_model(directory: Path, *, device: str, dtype: str | None) -> PreTrainedModel:

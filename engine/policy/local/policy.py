@@ -1,70 +1,48 @@
-"""The asyncio face of a model in this process.
+"""The engine's side of a model that runs in a process of its own.
 
-One thread owns torch and the model (`worker`); this side tokenizes, hands over requests and gets
-chunks back through the event loop, and never waits for a matrix product. Its waits: `sample` for
-chunks, unblocked by the worker's next step; `load` for a thread that reads and verifies files, then
-for a checksum, unblocked between two steps;
-`open` for the model. The death of the worker unblocks all of them with a `PolicyError`.
+The process (`server`) owns torch and the model; this side tokenizes, sends requests over a socket
+and gets chunks back through the event loop, and never waits for a matrix product or for torch's
+hold on the interpreter. Its waits: `sample` for chunks, unblocked by the process's next step;
+`load` for files to be read and verified and then for a checksum; `open` for the model; `close` for
+the process's end, with a bound. The death of the process unblocks all of them with a `PolicyError`.
 """
 
 import asyncio
-import logging
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
-
-import torch
+from typing import Final
 
 from engine.policy.chat import ChatTemplate
-from engine.policy.errors import PolicyError
-from engine.policy.local.decoder import Decoder
-from engine.policy.local.model import end_tokens, read_model, read_tokenizer
-from engine.policy.local.prefix import PrefixCache
-from engine.policy.local.weights import stage_weights
-from engine.policy.local.worker import (
-    Abort,
-    Command,
+from engine.policy.errors import PolicyError, RefusedWeights
+from engine.policy.local.generation import LocalGeneration, Registry
+from engine.policy.local.link import (
+    READ_BYTES,
+    Decoding,
     Delivery,
+    Failed,
+    Load,
+    Loaded,
+    LocalOptions,
+    Message,
+    Open,
     PolicyStats,
-    Request,
+    Ready,
+    Refused,
     Stop,
     Submit,
-    Swap,
-    Worker,
+    encode,
 )
-from engine.policy.protocol import Chunk, SamplingParams
+from engine.policy.local.tokenizer import read_tokenizer
+from engine.policy.protocol import SamplingParams
 
-logger = logging.getLogger(__name__)
-
-Registry = dict[Request, asyncio.Queue[list[Chunk] | PolicyError]]
-"""Who waits for the chunks of which request."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalOptions:
-    """How a model is run in this process."""
-
-    max_batch: int = 32
-    """Completions decoded together; more of them wait."""
-    threads: int | None = None
-    """CPU threads of a matrix product; None leaves it to torch."""
-    device: str = "cpu"
-    """"cpu" or a GPU such as "cuda"."""
-    dtype: str | None = None
-    """Precision of the weights; None is float32 on a CPU, where it is the fast one, and the
-    files' own on a GPU."""
-    prefix_tokens: int = 16_384
-    """Prompt tokens whose keys and values are kept for reuse."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_batch", "threads", "prefix_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+STOP_WITHIN_S: Final = 10.0
 
 
 class LocalPolicy:
@@ -74,19 +52,21 @@ class LocalPolicy:
     """
 
     def __init__(self, directory: Path, *, version: int, options: LocalOptions) -> None:
-        """For `open`, which also starts the thread."""
-        self._directory = directory
-        self._version = version
-        self._options = options
+        """For `open`, which also starts the process."""
+        self._opening = Open(str(directory), version, options)
         self._tokenizer = read_tokenizer(directory)
         self._chat = ChatTemplate(directory)
-        self._inbox: SimpleQueue[Command] = SimpleQueue()
-        self._loop = asyncio.get_running_loop()
-        self._opened: asyncio.Future[Worker] = self._loop.create_future()
+        self._version = version
+        self._stats = PolicyStats()
+        self._keys = count()
+        self._opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """The model's greatest length."""
         self._chunks: Registry = {}
-        self._loads: set[asyncio.Future[str]] = set()
+        self._loads: dict[int, asyncio.Future[str]] = {}
         self._failure: PolicyError | None = None
-        self._thread = threading.Thread(target=self._work, name="local-policy", daemon=True)
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -94,28 +74,43 @@ class LocalPolicy:
     ) -> "LocalPolicy":
         """Load the model in `directory` and be ready to sample; raises PolicyError."""
         policy = cls(directory, version=version, options=options or LocalOptions())
-        policy._thread.start()
+        ours, theirs = socket.socketpair()
         try:
-            await policy._opened
-        except asyncio.CancelledError:
-            policy._inbox.put(Stop())
+            with theirs:
+                policy._process = await _start(theirs.fileno(), policy._opening.options)
+            await policy.attach(ours)
+        except BaseException:
+            ours.close()
+            await policy.close()
             raise
         return policy
 
+    async def attach(self, link: socket.socket) -> None:
+        """Be ready to sample from the server at the other end of a socket, which it takes over."""
+        reader, self._writer = await asyncio.open_connection(sock=link)
+        self._reading = asyncio.create_task(self._read(reader))
+        self._send(self._opening)
+        await self._opened
+
     @property
     def version(self) -> int:
-        """The version that the next token will be drawn from."""
-        return self._worker.version
+        """The version that the next token will be drawn from, as far as it has come here."""
+        return self._version
 
     @property
     def num_tokens(self) -> int:
-        """Tokens sampled so far; written by another thread, so it may be a step behind."""
-        return self._worker.stats.tokens
+        """Tokens sampled so far."""
+        return self._stats.tokens
 
     @property
     def stats(self) -> PolicyStats:
-        """A copy of the counters; they are written by another thread, so sums may be a step off."""
-        return replace(self._worker.stats)
+        """A copy of the counters, as of the last step."""
+        return replace(self._stats)
+
+    @property
+    def pid(self) -> int | None:
+        """The model's process."""
+        return self._process.pid if self._process else None
 
     def tokenize(self, text: str) -> list[int]:
         """The prompt's token ids, exactly as `sample` feeds them."""
@@ -126,11 +121,11 @@ class LocalPolicy:
         """The model's chat template around one message; PolicyError where it has none."""
         return self._chat(user)
 
-    def sample(self, prompt: str, params: SamplingParams) -> "LocalGeneration":
+    def sample(self, prompt: str, params: SamplingParams) -> LocalGeneration:
         """Begin n completions of a prompt."""
-        request = Request(tokens=tuple(self.tokenize(prompt)), params=params)
+        request = Submit(next(self._keys), tuple(self.tokenize(prompt)), params)
         self._check(request)
-        return LocalGeneration(request, inbox=self._inbox, registry=self._chunks)
+        return LocalGeneration(request, send=self._send, registry=self._chunks)
 
     async def load(
         self, directory: Path, version: int, *, expected: Mapping[str, str] | None = None
@@ -142,92 +137,99 @@ class LocalPolicy:
         fit; in both cases the old weights stay.
         """
         self._check_alive()
-        model = self._worker.decoder.model
-        staged = await asyncio.to_thread(stage_weights, model, directory, expected=expected)
-        self._check_alive()
-        loaded: asyncio.Future[str] = self._loop.create_future()
-        self._loads.add(loaded)
-
-        def reply(checksum: str) -> None:
-            self._call_soon(lambda: _settle(loaded, checksum))
-
-        self._inbox.put(Swap(staged, version, reply))
+        key = next(self._keys)
+        loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._loads[key] = loaded
+        self._send(Load(key, str(directory), version, None if expected is None else dict(expected)))
         try:
             return await loaded
         finally:
-            self._loads.discard(loaded)
+            del self._loads[key]
 
     async def close(self) -> None:
-        """End what is running with a PolicyError and stop the thread; the model goes with us."""
-        self._inbox.put(Stop())
-        await asyncio.to_thread(self._thread.join)
+        """End what is running with a PolicyError, and the process with the model."""
         self._fail(PolicyError("the policy is closed"))
+        self._send(Stop())
+        if process := self._process:
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S if self._is_open() else 0):
+                    await process.wait()
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if self._reading:
+            await self._reading
+        if self._writer:
+            self._writer.close()
+            with suppress(OSError):
+                await self._writer.wait_closed()
 
-    @property
-    def _worker(self) -> Worker:
-        return self._opened.result()
-
-    def _work(self) -> None:
-        """The thread: build, run, and tell the loop how it ended."""
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        """Take what the process says, until it says no more."""
+        decoding = Decoding()
         try:
-            worker = self._build()
-            self._call_soon(lambda: self._accept(worker))
-            worker.run()
-        except Exception as error:  # the thread's boundary; every waiter gets the reason
-            logger.exception("the local policy's thread has ended")
-            failure = PolicyError(f"the local policy has failed: {error}")
-            failure.__cause__ = error
-            self._call_soon(lambda: self._fail(failure))
+            while data := await reader.read(READ_BYTES):
+                for message in decoding.feed(data):
+                    self._take(message)
+        except OSError:
+            pass  # reset: it died in the middle of a message
+        except ValueError as error:
+            self._fail(PolicyError(f"the local policy's process is not understood: {error}"))
+        ending = await self._process.wait() if self._process else 0
+        self._fail(PolicyError(f"the local policy's process {_how(ending)}"))
 
-    def _accept(self, worker: Worker) -> None:
-        if not self._opened.done():  # else whoever opened was cancelled
-            self._opened.set_result(worker)
+    def _take(self, message: Message) -> None:
+        match message:
+            case Delivery(chunks, stats):
+                self._stats = stats
+                for key, chunk in chunks:
+                    if queue := self._chunks.get(key):  # absent: closed while the step ran
+                        queue.put_nowait(chunk)
+            case Loaded(key, version, checksum):
+                self._version = version
+                self._settle(key, checksum)
+            case Refused(key, reason, is_torn):
+                self._settle(key, (RefusedWeights if is_torn else PolicyError)(reason))
+            case Ready(max_length) if not self._opened.done():
+                self._opened.set_result(max_length)
+            case Failed(reason):
+                self._fail(PolicyError(reason))
 
-    def _build(self) -> Worker:
-        options = self._options
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
-        model = read_model(self._directory, device=options.device, dtype=options.dtype)
-        tokenizer = self._tokenizer
-        with torch.inference_mode():
-            decoder = Decoder(model, slots=options.max_batch)
-        return Worker(
-            decoder=decoder,
-            prompts=PrefixCache(decoder, max_tokens=options.prefix_tokens),
-            decode_text=tokenizer.decode,
-            end_tokens=end_tokens(model, tokenizer, directory=self._directory),
-            version=self._version,
-            inbox=self._inbox,
-            deliver=lambda delivery: self._call_soon(lambda: self._hand_out(delivery)),
-        )
+    def _settle(self, key: int, outcome: str | PolicyError) -> None:
+        loaded = self._loads.get(key)
+        if loaded is None or loaded.done():  # its caller was cancelled
+            return
+        if isinstance(outcome, PolicyError):
+            loaded.set_exception(outcome)
+        else:
+            loaded.set_result(outcome)
 
-    def _call_soon(self, action: Callable[[], None]) -> None:
-        """Have the loop do it; a loop that is gone has nobody left to tell."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(action)
-
-    def _hand_out(self, delivery: Delivery) -> None:
-        for request, chunks in delivery.items():
-            if queue := self._chunks.get(request):  # absent: aborted while the step ran
-                queue.put_nowait(chunks)
+    def _send(self, message: Message) -> None:
+        if self._writer and not self._writer.is_closing():
+            self._writer.write(encode(message))
 
     def _fail(self, error: PolicyError) -> None:
-        """Give every waiter, now and later, the reason why there is no worker."""
+        """Give every waiter, now and later, the reason why there is no model; the first counts."""
         self._failure = self._failure or error
         for queue in self._chunks.values():
-            queue.put_nowait(error)
-        for loaded in self._loads:
-            _settle(loaded, error)
+            queue.put_nowait(self._failure)
+        for key in list(self._loads):
+            self._settle(key, self._failure)
         if not self._opened.done():
-            self._opened.set_exception(error)
+            self._opened.set_exception(self._failure)
+            self._opened.exception()  # there may be nobody who waits for it
+
+    def _is_open(self) -> bool:
+        return self._opened.done() and self._opened.exception() is None
 
     def _check_alive(self) -> None:
         if self._failure:
             raise self._failure
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: Submit) -> None:
         self._check_alive()
-        params, room = request.params, self._worker.decoder.max_length
+        params, room = request.params, self._opened.result()
         if params.n < 1 or params.max_tokens < 1 or params.temperature < 0:
             raise PolicyError(f"n and max_tokens must be positive, temperature not < 0: {params}")
         if not 0 < len(request.tokens) < room:
@@ -237,51 +239,23 @@ class LocalPolicy:
             )
 
 
-class LocalGeneration:
-    """n completions that the worker writes; see `Generation`."""
-
-    def __init__(
-        self, request: Request, *, inbox: SimpleQueue[Command], registry: Registry
-    ) -> None:
-        self._request = request
-        self._inbox = inbox
-        self._registry = registry
-        self._delivered: asyncio.Queue[list[Chunk] | PolicyError] = asyncio.Queue()
-        self._ready: deque[Chunk] = deque()
-        self._unfinished = request.params.n
-        registry[request] = self._delivered
-        inbox.put(Submit(request))
-
-    def __aiter__(self) -> "LocalGeneration":
-        return self
-
-    async def __anext__(self) -> Chunk:
-        while not self._ready:
-            if not self._unfinished:
-                await self.aclose()
-                raise StopAsyncIteration
-            delivered = await self._delivered.get()
-            if isinstance(delivered, PolicyError):
-                raise delivered
-            self._ready.extend(delivered)
-        chunk = self._ready.popleft()
-        self._unfinished -= chunk.finish is not None
-        return chunk
-
-    def abort(self, index: int) -> None:
-        """Have no more of one completion written."""
-        self._inbox.put(Abort(self._request, index))
-
-    async def aclose(self) -> None:
-        """Abort what is unfinished; nothing more is delivered."""
-        if self._registry.pop(self._request, None) is not None and self._unfinished:
-            self._inbox.put(Abort(self._request))
+async def _start(link: int, options: LocalOptions) -> asyncio.subprocess.Process:
+    """The model's process. In a session of its own, so that Ctrl-C is the engine's alone."""
+    threads = {} if options.threads is None else {"OMP_NUM_THREADS": str(options.threads)}
+    command = [sys.executable, "-m", "engine.policy.local", str(link), str(os.getpid())]
+    return await asyncio.create_subprocess_exec(
+        *command,
+        pass_fds=[link],
+        stdin=asyncio.subprocess.DEVNULL,
+        env=os.environ | threads,
+        start_new_session=True,
+    )
 
 
-def _settle(loaded: asyncio.Future[str], outcome: str | Exception) -> None:
-    if loaded.done():  # its caller was cancelled
-        return
-    if isinstance(outcome, Exception):
-        loaded.set_exception(outcome)
-    else:
-        loaded.set_result(outcome)
+def _how(ending: int) -> str:
+    """How a process ended, from its return code."""
+    if ending >= 0:
+        return f"ended with exit code {ending}; its own words are on standard error"
+    name = signal.Signals(-ending).name
+    hint = ": was there memory enough?" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"

@@ -8,9 +8,10 @@ Between two steps it obeys what has come in: new requests, aborted ones, new wei
 n completions is n rows; rows wait in the order of arrival and join the batch as slots become free,
 so a batch never waits for its longest row. With nothing to do the thread sleeps on its inbox.
 
-New weights come staged, read and verified on another thread, and are only copied here. They leave
-running rows where they are: their keys and values stay those of the old weights, as they do in
-every engine that updates in flight, and each chunk says which version drew it.
+New weights come staged, read and verified on another thread, and are only copied here. Running rows
+go on: their prompts and what they have drawn are computed anew under the new weights, so that the
+next token is drawn from exactly the policy its chunk names. Without `recompute` they keep their old
+keys and values, as in engines that update in flight, and the next token's policy is a mixture.
 
 Rows of a request draw from streams of random numbers seeded with (seed, index). The logits of a
 row depend on the batch beside it only through the order of floating-point sums, so the same seed
@@ -28,35 +29,13 @@ from queue import Empty, SimpleQueue
 import torch
 
 from engine.policy.local.decoder import Decoder
+from engine.policy.local.link import Abort, PolicyStats, Stop, Submit
 from engine.policy.local.prefix import PrefixCache
 from engine.policy.local.sampler import draw
 from engine.policy.local.weights import Staged, swap_weights
-from engine.policy.protocol import Chunk, SamplingParams
+from engine.policy.protocol import Chunk
 from engine.policy.text import TextStream
 from engine.wire.messages import Finish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Request:
-    """n completions of one prompt."""
-
-    tokens: tuple[int, ...]
-    params: SamplingParams
-
-
-@dataclass(frozen=True, slots=True)
-class Submit:
-    """Start a request."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """Forget a request: nothing more is delivered. With an index: end that completion only."""
-
-    request: Request
-    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,45 +47,14 @@ class Swap:
     reply: Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End the thread."""
-
-
 Command = Submit | Abort | Swap | Stop
-Delivery = dict[Request, list[Chunk]]
-"""What one step drew."""
-
-
-@dataclass(slots=True, kw_only=True)
-class PolicyStats:
-    """Counters since the model was opened."""
-
-    tokens: int = 0
-    """Tokens sampled."""
-    prefill_tokens: int = 0
-    """Prompt tokens computed."""
-    reused_tokens: int = 0
-    """Prompt tokens that a cached prompt spared."""
-    prefix_hits: int = 0
-    """Times a prompt was known, in whole or in part."""
-    prefill_s: float = 0.0
-    """Wall-clock time in prompts."""
-    decode_s: float = 0.0
-    """Wall-clock time in decoding steps, drawing and text included."""
-    steps: int = 0
-    """Decoding steps; tokens / steps is the mean batch."""
-    loads: int = 0
-    """Weights taken."""
-    running: int = 0
-    """Rows in slots now."""
-    waiting: int = 0
-    """Rows without a slot now."""
+Chunks = list[tuple[int, Chunk]]
+"""What one step drew, by request."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Row:
-    request: Request
+    request: Submit
     index: int
     text: TextStream
     random: random.Random
@@ -114,8 +62,8 @@ class _Row:
     """Tokens it may still draw."""
     length: int
     """Positions in its slot."""
-    last: int = -1
-    """The token drawn last, which the next step feeds."""
+    drawn: list[int] = field(default_factory=list)
+    """Its tokens; the last one is fed by the next step."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -128,8 +76,9 @@ class Worker:
     end_tokens: frozenset[int]
     version: int
     inbox: SimpleQueue[Command]
-    deliver: Callable[[Delivery], None]
-    """Called on the worker's thread, once a step."""
+    deliver: Callable[[Chunks], None]
+    """Called on the worker's thread, once a step, and before it sleeps."""
+    recompute: bool = True
     stats: PolicyStats = field(default_factory=PolicyStats)
     _waiting: deque[_Row] = field(default_factory=deque)
     _active: list[_Row] = field(default_factory=list)
@@ -145,27 +94,31 @@ class Worker:
 
     def _obey(self) -> bool:
         """Carry out what is in the inbox; False once told to stop."""
-        self._report()
         idle = not (self._active or self._waiting)
+        if idle:
+            self._hand_over([])  # what the counters say now, they will say for a while
         while True:
             try:
                 command = self.inbox.get(block=idle)
             except Empty:
                 return True
+            if isinstance(command, Stop):
+                return False
+            self._carry_out(command)
             idle = False
-            match command:
-                case Submit(request):
-                    self._waiting.extend(self._rows(request))
-                case Abort(request, None):
-                    self._forget(request)
-                case Abort(request, int(index)):
-                    self._cut(request, index)
-                case Swap():
-                    self._swap(command)
-                case Stop():
-                    return False
 
-    def _rows(self, request: Request) -> list[_Row]:
+    def _carry_out(self, command: Submit | Abort | Swap) -> None:
+        match command:
+            case Submit():
+                self._waiting.extend(self._rows(command))
+            case Abort(key, None):
+                self._forget(key)
+            case Abort(key, int(index)):
+                self._cut(key, index)
+            case Swap():
+                self._swap(command)
+
+    def _rows(self, request: Submit) -> list[_Row]:
         params = request.params
         seed = secrets.randbits(64) if params.seed is None else params.seed
         length = len(request.tokens)
@@ -181,19 +134,19 @@ class Worker:
             for index in range(params.n)
         ]
 
-    def _forget(self, request: Request) -> None:
-        self._waiting = deque(row for row in self._waiting if row.request is not request)
-        self._release([row for row in self._active if row.request is request])
+    def _forget(self, key: int) -> None:
+        self._waiting = deque(row for row in self._waiting if row.request.key != key)
+        self._release([row for row in self._active if row.request.key == key])
 
-    def _cut(self, request: Request, index: int) -> None:
+    def _cut(self, key: int, index: int) -> None:
         """End one completion where it is; no-op if it has ended by itself."""
         for row in (*self._waiting, *self._active):
-            if row.request is request and row.index == index:
-                self.deliver({request: [self._last_chunk(row)]})
+            if row.request.key == key and row.index == index:
                 if row in self._waiting:
                     self._waiting.remove(row)
                 else:
                     self._release([row])
+                self._hand_over([(key, self._last_chunk(row))])
 
     def _last_chunk(self, row: _Row) -> Chunk:
         return Chunk(
@@ -206,12 +159,26 @@ class Worker:
         )
 
     def _swap(self, command: Swap) -> None:
-        # A failure ends the thread: half a model must not sample.
+        # A failure ends the worker: half a model must not sample.
+        started = time.perf_counter()
         checksum = swap_weights(self.decoder.model, command.staged)
         self.prompts.clear()
         self.version = command.version
+        if self.recompute:
+            self._recompute()
         self.stats.loads += 1
+        self.stats.swap_s += time.perf_counter() - started
         command.reply(checksum)
+
+    def _recompute(self) -> None:
+        """Give running rows the keys and values that the new weights would have given them."""
+        for slot, row in enumerate(self._active):
+            prompt = self.prompts.get(row.request.tokens)
+            if len(row.drawn) > 1:  # the last is not in the slot yet
+                tokens = (*row.request.tokens, *row.drawn[:-1])
+                prompt = self.decoder.prefill(tokens, known=prompt.kv_L2HPD)
+                self.stats.recomputed_tokens += len(row.drawn) - 1
+            self.decoder.place(prompt, slot, max_length=row.length)
 
     def _admit(self) -> None:
         """Give free slots to waiting rows, and each its first token."""
@@ -233,7 +200,7 @@ class Worker:
         started = time.perf_counter()
         rows = list(self._active)
         logits = self.decoder.step(
-            [row.last for row in rows], positions=[row.length for row in rows]
+            [row.drawn[-1] for row in rows], positions=[row.length for row in rows]
         )
         for row in rows:
             row.length += 1
@@ -249,17 +216,16 @@ class Worker:
             uniforms=[row.random.random() for row in rows],
         )
         self.stats.tokens += len(rows)
-        delivery: Delivery = {}
-        for row, token, logprob in zip(rows, draws.tokens, draws.logprobs, strict=True):
-            chunk = self._chunk(row, token=token, logprob=logprob)
-            delivery.setdefault(row.request, []).append(chunk)
+        chunks = [
+            (row.request.key, self._chunk(row, token=token, logprob=logprob))
+            for row, token, logprob in zip(rows, draws.tokens, draws.logprobs, strict=True)
+        ]
         self._release([row for row in rows if row.budget == 0])
-        self._report()
-        self.deliver(delivery)
+        self._hand_over(chunks)
 
     def _chunk(self, row: _Row, *, token: int, logprob: float) -> Chunk:
         """What the row's next token amounts to; a row that ends has no budget left."""
-        row.last = token
+        row.drawn.append(token)
         row.budget -= 1
         text = row.text.push(token)
         finish = Finish.LENGTH if row.budget == 0 else None
@@ -286,8 +252,9 @@ class Worker:
                 self.decoder.move(len(self._active), slot, length=last.length)
                 self._active[slot] = last
 
-    def _report(self) -> None:
+    def _hand_over(self, chunks: Chunks) -> None:
         stats, prompts = self.stats, self.prompts
         stats.running, stats.waiting = len(self._active), len(self._waiting)
         stats.prefill_tokens, stats.reused_tokens = prompts.num_computed, prompts.num_reused
         stats.prefix_hits = prompts.num_hits
+        self.deliver(chunks)
