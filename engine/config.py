@@ -26,7 +26,7 @@ PER_INVOCATION = frozenset({"minutes", "steps", "threads", "device", "max_batch"
 
 _COUNTS = (
     "minutes", "steps", "deduction", "abduction", "induction", "references",
-    "solver_shots", "solver_tasks", "staleness", "probe_samples",
+    "seed_factor", "solver_shots", "solver_tasks", "staleness", "probe_samples",
 )  # fmt: skip
 """Keys of [engine] that may be 0 but not less."""
 
@@ -74,6 +74,8 @@ class EngineConfig:
     """`smollm2-135m`, `tiny`, a Hugging Face directory, or a hub name (owner/name)."""
     seeds: SeedSet = SeedSet.IDENTITY
     """First tasks: `identity` (the paper's zero triplet) or `starter` (a dozen tiny programs)."""
+    seed_factor: int = 0
+    """Rounds' worth of proposals that become seeds too before anything is trained; the paper: 4."""
     seed: int = 0
     """Every random choice of the engine derives from this."""
     minutes: float = 0.0

@@ -21,9 +21,11 @@ from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import probe
 from engine.observe.board import Board, round_row
 from engine.observe.report import evaluations_path, write_report
+from engine.play.arena import Arena
 from engine.play.loop import Player
 from engine.play.outbox import Outbox
 from engine.play.round import RoundReport
+from engine.play.seeding import SeedBatch, Seeding
 from engine.policy.protocol import Policy
 from engine.tasks.seeds import held_out_programs, seed_programs
 from engine.tasks.store import TaskStore
@@ -152,6 +154,10 @@ class Session:
         programs = seed_programs(self.config.seeds)
         tasks = await certified_tasks(self.sandbox, programs, num_inputs=num_inputs)
         self.store.add_seeds(tasks)
+        arena = Arena(
+            config=self.config, policy=self.policy, sandbox=self.sandbox, run_id=self.run_id
+        )
+        await Seeding(arena=arena, store=self.store, on_batch=self._on_seeds).run()
         self.exam = await certified_tasks(self.sandbox, held_out_programs(), num_inputs=num_inputs)
 
     async def _measure(self) -> None:
@@ -224,6 +230,11 @@ class Session:
 
     def _set_phase(self, phase: str) -> None:
         self.board.phase = phase
+
+    def _on_seeds(self, batch: SeedBatch) -> None:
+        self.board.phase = f"seeding, {batch.kind}: {batch.num_seeds} of {batch.wanted}"
+        row = {"event": "seeds", "time": time.time(), **asdict(batch)}
+        append_jsonl(self.run.engine_metrics, row)
 
     def _on_version(self, manifest: Manifest) -> None:
         self.board.version = manifest.step

@@ -127,6 +127,10 @@ class BlockingSandbox:
         """Static facts of a program."""
         return self._wait(self._sandbox.inspect(source))
 
+    def strip(self, source: str) -> str:
+        """The program's imports and definitions alone; empty for what is no program."""
+        return self._wait(self._sandbox.strip(source))
+
     def certify(self, *, program: str, args: Sequence[str]) -> Certificate | Rejection:
         """Is this program a function? See `sandbox.certify`."""
         return self._wait(certify(self._sandbox, program=program, args=args))

@@ -9,13 +9,13 @@ from sandbox.script import Script
 
 
 def encode_job(
-    request: Call | Script, *, token: bytes, limits: Limits, is_inspection: bool = False
+    request: Call | Script, *, token: bytes, limits: Limits, kind: JobKind | None = None
 ) -> bytes:
-    """What `sandbox.guest.job.Job.unpack` reads."""
-    kind, texts = _request(request)
+    """What `sandbox.guest.job.Job.unpack` reads; a `kind` asks for another thing than a run."""
+    usual, texts = _request(request)
     return Job(
         token=token,
-        kind=JobKind.INSPECT if is_inspection else kind,
+        kind=usual if kind is None else kind,
         texts=texts,
         cpu_s=math.ceil(limits.cpu_s),
         threads=limits.threads,

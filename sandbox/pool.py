@@ -21,6 +21,7 @@ from sandbox.call import Call, Cost, Outcome
 from sandbox.errors import SandboxUnavailable
 from sandbox.fleet import MAX_SLOTS, NUM_FAMILIES, Fleet
 from sandbox.guest.claim import TOKEN_BYTES, max_frame
+from sandbox.guest.job import JobKind
 from sandbox.inspection import Inspection, to_inspection
 from sandbox.jails import JAILS, Jail
 from sandbox.jobs import encode_job
@@ -29,6 +30,7 @@ from sandbox.limits import Limits
 from sandbox.modules import GUEST_MODULES, TASK_MODULES
 from sandbox.script import Script, ScriptOutcome, settle, to_script_outcome
 from sandbox.status import LAYERS, MANDATORY, Status, Tally
+from sandbox.value import decode
 from sandbox.verdict import Verdict
 from sandbox.worker import WorkerLostError
 
@@ -131,8 +133,18 @@ class Sandbox:
     async def inspect(self, source: str) -> Inspection:
         """Static facts of a program; its text is parsed in a guest, never here."""
         call = Call(program=source, args=())
-        outcome = self._refuse(call) or await self._run(call, is_inspection=True)
+        outcome = self._refuse(call) or await self._run(call, kind=JobKind.INSPECT)
         return to_inspection(outcome)
+
+    async def strip(self, source: str) -> str:
+        """The program's imports and definitions alone, without comments and docstrings.
+
+        In the one spelling of the guest's Python; empty for what is no program.
+        """
+        call = Call(program=source, args=())
+        outcome = self._refuse(call) or await self._run(call, kind=JobKind.STRIP)
+        text = decode(outcome.values[0]) if outcome.is_ok else ""
+        return text if isinstance(text, str) else ""
 
     @property
     def num_zygotes(self) -> int:
@@ -174,7 +186,7 @@ class Sandbox:
         *,
         family: int | None = None,
         other_than: Collection[int] = (),
-        is_inspection: bool = False,
+        kind: JobKind | None = None,
         limits: Limits | None = None,
     ) -> Outcome:
         avoid = set(other_than)
@@ -182,7 +194,7 @@ class Sandbox:
         unavailable: SandboxUnavailable | None = None
         for _ in range(_MAX_LOST + self.num_zygotes):  # finding a zygote dead loses nothing
             try:
-                outcome = await self._attempt(call, family, avoid, is_inspection, limits)
+                outcome = await self._attempt(call, family, avoid, kind, limits)
             except WorkerLostError as error:
                 num_lost += error.has_begun
                 if num_lost == _MAX_LOST:
@@ -200,15 +212,15 @@ class Sandbox:
         call: Call | Script,
         family: int | None,
         avoid: set[int],
-        is_inspection: bool,
+        kind: JobKind | None,
         limits: Limits | None,
     ) -> Outcome:
         limits = limits or self.limits
         token = secrets.token_bytes(TOKEN_BYTES)
-        job = encode_job(call, token=token, limits=limits, is_inspection=is_inspection)
+        job = encode_job(call, token=token, limits=limits, kind=kind)
         worker = await self._fleet.take(family=family, avoid=avoid)
         cpu_s = math.ceil(limits.cpu_s)
-        num_values = 1 if is_inspection or isinstance(call, Script) else len(call.args)
+        num_values = len(call.args) if isinstance(call, Call) and kind is None else 1
         started = time.perf_counter()
         end, max_rss_kb = await worker.execute(
             job,

@@ -29,7 +29,18 @@ class SeedProgram:
 
 IDENTITY = SeedProgram(
     program="def f(x):\n    return x",
-    inputs=("'Hello world'", "7", "[1, 2]", "'kelvin'", "(3, 'a')", "-1", "{'k': 2}", "2.5"),
+    inputs=(
+        "'Hello world'",
+        "7",
+        "[1, 2]",
+        "'kelvin'",
+        "(3, 'a')",
+        "-1",
+        "{'k': 2}",
+        "2.5",
+        "[True, None]",
+        "''",
+    ),
     message="returns what it is given",
 )
 

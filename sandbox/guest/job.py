@@ -30,6 +30,8 @@ class JobKind(IntEnum):
     """Program: its static facts."""
     SCRIPT = 3
     """Program, standard input: what it writes."""
+    STRIP = 4
+    """Program: its definitions alone, as text."""
 
 
 @dataclass(slots=True)

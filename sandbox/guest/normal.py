@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_KEPT = Function | ast.ClassDef | ast.Import | ast.ImportFrom
 _NAMED = Function | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
 
 
@@ -20,6 +21,22 @@ def digest(tree: ast.Module, *, erase: bool) -> str:
     _write(tree, parts, names, erase)
     text = " ".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def stripped(source: str) -> str:
+    """The imports and definitions of a program, respelled; empty if it is none.
+
+    Comments, docstrings and all other statements outside of a function or a class are gone.
+    """
+    try:
+        tree = ast.parse(source)
+        tree.body = [statement for statement in tree.body if isinstance(statement, _KEPT)]
+        for node in ast.walk(tree):
+            if isinstance(node, Function | ast.ClassDef):
+                node.body = without_docstring(node.body) or [ast.Pass()]
+        return ast.unparse(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
 
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from sandbox.guest import canon, claim, literal, module, screen, script
 from sandbox.guest.claim import Kind
 from sandbox.guest.job import Job, JobKind
+from sandbox.guest.normal import stripped
 from sandbox.guest.plain import parse_plain
 
 _PROGRAM = "program"
@@ -80,6 +81,8 @@ def _values(job: Job, setting: Setting) -> list[bytes]:
     outputs = _Outputs(job)
     if job.kind == JobKind.INSPECT:
         outputs.add(screen.inspect(job.texts[0], setting.task_modules))
+    elif job.kind == JobKind.STRIP:
+        outputs.add(stripped(job.texts[0]))
     elif job.kind == JobKind.SCRIPT:
         source, stdin = job.texts
         outputs.add_pages(_script(source, stdin, job.output_bytes, setting.modules))
@@ -167,7 +170,7 @@ class _Outputs:
     def __init__(self, job: Job) -> None:
         self.values: list[bytes] = []
         self._one, self._left = job.output_bytes, job.total_bytes
-        if job.kind == JobKind.INSPECT:  # ours, and as long as the program's twin
+        if job.kind in (JobKind.INSPECT, JobKind.STRIP):  # ours, and as long as the program's twin
             self._one = job.total_bytes
 
     def add_pages(self, pages: script.Pages) -> None:

@@ -262,6 +262,37 @@ async def test_a_running_completion_goes_on_with_new_weights(policy, other_llama
     for one in collected:
         assert one.versions == sorted(one.versions)
         assert set(one.versions) == {0, 5}
+    new, ids = reference(other_llama), policy.tokenize(PROMPTS[0])
+    for one in collected:  # what is drawn is what the new weights alone would draw from here on
+        old = one.versions.count(0)
+        expected = generate(new, ids + one.tokens[:old], len(one.tokens) - old)
+        assert one.tokens[old:] == expected
+    assert policy.stats.recomputed_tokens > 0
+
+
+async def test_without_recomputing_a_running_completion_keeps_what_the_old_weights_computed(
+    llama, other_llama
+):
+    """The mixture that the flag names; it also shows that the test above can fail."""
+    options = LocalOptions(max_batch=4, threads=1, recompute=False)
+    policy, _ = await open_in_thread(llama, options=options)
+    one, loading = Collected(), None
+    async for chunk in policy.sample(PROMPTS[0], SamplingParams(max_tokens=300, temperature=0)):
+        one.add(chunk)
+        if len(one.tokens) == 20:
+            loading = asyncio.create_task(policy.load(other_llama, 5))
+    await loading
+    old = one.versions.count(0)
+    assert set(one.versions) == {0, 5}
+    logprobs = torch.tensor(one.logprobs[old:])
+    ids = policy.tokenize(PROMPTS[0]) + one.tokens
+    with torch.inference_mode():
+        z = reference(other_llama)(torch.tensor([ids])).logits[0].log_softmax(-1)
+    start = len(ids) - len(logprobs)
+    fresh = z[start - 1 : -1].gather(-1, torch.tensor(ids[start:])[:, None])[:, 0]
+    assert (logprobs - fresh).abs().max() > 1e-3
+    assert policy.stats.recomputed_tokens == 0
+    await policy.close()
 
 
 async def test_weights_of_another_model_are_refused_and_the_old_ones_stay(policy, llama, tmp_path):
