@@ -4,9 +4,9 @@ A shape says how good a task is to learn from, given the rate p at which it is s
 used is a setting (`engine.reward_shape`), so that they can be compared. They break, if anywhere, at
 multiples of 1/20, where `learnability` cuts its quadrature.
 
-`one_minus` and `inverse` are made for the observed share of a fixed number of attempts. Given a
-belief instead, which never puts weight on exactly 0, both pay most for what nobody can solve; what
-`one_minus` pays on average is `one_minus_of_8`, and that is safe.
+`one_minus`, `inverse` and `lenient` are made for the observed share of a fixed number of attempts.
+Given a belief instead, which never puts weight on exactly 0, they pay most for what nobody can
+solve; what `one_minus` pays on average is `one_minus_of_8`, and that is safe.
 """
 
 import math
@@ -26,6 +26,11 @@ def one_minus(p: float) -> float:
 def inverse(p: float) -> float:
     """1 - p, also for a task that nobody solves: a pure adversary. AZR's code, as an option."""
     return 1.0 - p
+
+
+def lenient(p: float) -> float:
+    """1 - p / 2: pays half even for a task that everybody solves. For showing what that leads to."""
+    return 1.0 - p / 2.0
 
 
 def one_minus_of_8(p: float) -> float:
@@ -79,6 +84,7 @@ SHAPES: Final[Mapping[str, Shape]] = MappingProxyType(
         for shape in (
             one_minus,
             inverse,
+            lenient,
             one_minus_of_8,
             variance,
             r_zero,
@@ -90,5 +96,5 @@ SHAPES: Final[Mapping[str, Shape]] = MappingProxyType(
 )
 """By name, as in `engine.reward_shape`."""
 
-OF_A_SHARE: Final = frozenset({"one_minus", "inverse"})
+OF_A_SHARE: Final = frozenset({"one_minus", "inverse", "lenient"})
 """Names of the shapes that need the share of a fixed number of attempts."""
