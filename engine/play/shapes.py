@@ -29,7 +29,7 @@ def inverse(p: float) -> float:
 
 
 def lenient(p: float) -> float:
-    """1 - p / 2: pays half even for a task that everybody solves. For showing what that leads to."""
+    """1 - p / 2: half even for a task that everybody solves. To show what that leads to."""
     return 1.0 - p / 2.0
 
 
