@@ -21,7 +21,10 @@ Table = dict[str, object]
 
 TABLES = ("engine", "sandbox", "trainer")
 
-PER_INVOCATION = frozenset({"minutes", "steps", "threads", "device", "max_batch", "max_in_flight"})
+PER_INVOCATION = frozenset({
+    "minutes", "steps", "threads", "device", "max_batch", "max_in_flight",
+    "policy", "sglang_python", "sglang_urls", "sglang_router", "sglang_args",
+})  # fmt: skip
 """Keys of [engine] that may change when a run is resumed: how long and how fast, not what."""
 
 _COUNTS = (
@@ -70,6 +73,16 @@ class ConfigError(ValueError):
 class EngineConfig:
     """What is played, with which model, for how long."""
 
+    policy: Literal["local", "sglang"] = "local"
+    """Who runs the model: `local`, a process of ours, or `sglang`, servers that speak HTTP."""
+    sglang_python: str = ""
+    """Interpreter of the environment that a SGLang server is started from."""
+    sglang_urls: tuple[str, ...] = ()
+    """SGLang servers that run already, instead; they must see the run's files."""
+    sglang_router: str = ""
+    """Address of an sglang-router before these servers."""
+    sglang_args: tuple[str, ...] = ()
+    """More options for a server that is started."""
     model: str = "smollm2-135m"
     """`smollm2-135m`, `tiny`, a Hugging Face directory, or a hub name (owner/name)."""
     seeds: SeedSet = SeedSet.IDENTITY
@@ -196,6 +209,11 @@ class EngineConfig:
         if self.reward_shape not in SHAPES:
             raise ConfigError(
                 f"engine.reward_shape is one of {', '.join(SHAPES)}, got {self.reward_shape!r}"
+            )
+        if self.policy == "sglang" and bool(self.sglang_python) == bool(self.sglang_urls):
+            raise ConfigError(
+                "engine.policy sglang needs engine.sglang_python, to start a server from, or "
+                "engine.sglang_urls, where servers run; one of the two"
             )
         self._check_attempts()
         if self.deduction + self.abduction + self.induction < 1:

@@ -38,7 +38,7 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
         )
         store = stack.enter_context(TaskStore(run.tasks_db))
         ring = stack.enter_context(_open_ring(run, store, founded.run_id))
-        policy = await _open_policy(config.engine, model)
+        policy = await _open_policy(config.engine, model, log=run.sglang_log)
         stack.push_async_callback(policy.close)
         session = Session(
             run=run,
@@ -105,7 +105,19 @@ def _open_ring(run: RunDir, store: TaskStore, run_id: bytes) -> Iterator[RingWri
         ring.close(ring.state, ring.reason)
 
 
-async def _open_policy(config: EngineConfig, model: Path) -> Policy:
+async def _open_policy(config: EngineConfig, model: Path, *, log: Path) -> Policy:
+    if config.policy == "sglang":
+        from engine.policy.sglang import SGLangOptions, SGLangPolicy
+
+        servers = SGLangOptions(
+            python=config.sglang_python,
+            urls=config.sglang_urls,
+            router=config.sglang_router,
+            args=config.sglang_args,
+            device=config.device,
+            log=log,
+        )
+        return await SGLangPolicy.open(model, options=servers)
     from engine.policy.local import LocalOptions, LocalPolicy
 
     options = LocalOptions(max_batch=config.max_batch, threads=config.threads, device=config.device)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from engine.policy.errors import PolicyError
 from engine.policy.protocol import Chunk, SamplingParams
-from engine.policy.tensor_files import read_tensors, verify
+from engine.policy.tensor_files import file_checksums
 from engine.policy.text import TextStream
-from engine.wire.manifest import combine_checksums, tensor_checksum
+from engine.wire.manifest import combine_checksums
 from engine.wire.messages import Finish
 
 END_TOKEN = 256
@@ -77,7 +77,7 @@ class ScriptedPolicy:
 
         It has no tensors of its own: the checksum is that of the files' tensors as they were read.
         """
-        checksums = await asyncio.to_thread(_file_checksums, directory, expected)
+        checksums = await asyncio.to_thread(file_checksums, directory, expected)
         self._version = version
         return combine_checksums(checksums)
 
@@ -171,11 +171,3 @@ def _recite(reply: str, stop: tuple[str, ...], max_tokens: int) -> _Steps:
 
 def _decode(tokens: Sequence[int]) -> str:
     return bytes(token for token in tokens if token != END_TOKEN).decode(errors="replace")
-
-
-def _file_checksums(directory: Path, expected: Mapping[str, str] | None) -> dict[str, str]:
-    """Checksum by name of the tensors in the directory's files, verified if any are expected."""
-    tensors = read_tensors(directory)
-    if expected is not None:
-        verify(tensors, expected, directory=directory)
-    return {name: tensor_checksum(tensor.data) for name, tensor in tensors.items()}

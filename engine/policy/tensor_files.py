@@ -67,6 +67,14 @@ def verify(
         )
 
 
+def file_checksums(directory: Path, expected: Mapping[str, str] | None) -> dict[str, str]:
+    """Checksum by name of the tensors in the directory's files, verified if any are expected."""
+    tensors = read_tensors(directory)
+    if expected is not None:
+        verify(tensors, expected, directory=directory)
+    return {name: tensor_checksum(tensor.data) for name, tensor in tensors.items()}
+
+
 def _read_file(path: Path) -> dict[str, FileTensor]:
     """The format: u64 length of a JSON header, the header, and the tensors' bytes."""
     memory = np.empty(path.stat().st_size, dtype=np.uint8)

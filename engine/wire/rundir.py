@@ -132,6 +132,11 @@ class RunDir:
         return self.path / "logs" / "engine.log"
 
     @property
+    def sglang_log(self) -> Path:
+        """What a SGLang server that the engine started says."""
+        return self.path / "sglang.log"
+
+    @property
     def trainer_log(self) -> Path:
         return self.path / "logs" / "trainer.log"
 

@@ -4,6 +4,9 @@ In a round sandbox, store and ring are real; only the model recites.
 """
 
 import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +20,9 @@ from engine.config import EngineConfig
 from engine.evaluate.held_out import certified_tasks
 from engine.play.loop import Player, RoundReport
 from engine.play.outbox import Outbox
+from engine.policy.pretrained import TINY_WEIGHTS
 from engine.policy.scripted import END_TOKEN, ScriptedPolicy
+from engine.policy.sglang.launch import Launch
 from engine.tasks.rows import ProposalRow
 from engine.tasks.seeds import SeedProgram
 from engine.tasks.store import TaskStore
@@ -166,3 +171,46 @@ async def _play(
 def play(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Awaitable[Played]]:
     """Play rounds: `await play(kind, propose=replies, solve=replies or prompt -> replies)`."""
     return partial(_play, sandbox, tmp_path)
+
+
+# -- SGLang
+
+
+@pytest.fixture(scope="session")
+def fake_sglang(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """An interpreter for which `sglang.launch_server` is the fake one, with these settings."""
+
+    def make(**settings: Any) -> str:
+        home = Path(__file__).parent / "fake_sglang"
+        python = tmp_path_factory.mktemp("env") / "bin" / "python"
+        python.parent.mkdir()
+        python.write_text(
+            f"#!/bin/sh\nFAKE_SGLANG='{json.dumps(settings)}' PYTHONPATH={home} "
+            f'exec {sys.executable} "$@"\n'
+        )
+        python.chmod(0o755)
+        return str(python)
+
+    return make
+
+
+@pytest_asyncio.fixture(scope="session")
+async def sglang_url(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """Starts one real server, when it is first asked for, and says where it listens."""
+    launches: list[Launch] = []
+
+    async def url() -> str:
+        if not launches:
+            python = os.environ.get("SGLANG_PYTHON")
+            if not python:
+                pytest.skip("SGLANG_PYTHON names no interpreter; see `make test-sglang`")
+            log = tmp_path_factory.mktemp("sglang") / "server.log"
+            launches.append(Launch(python=Path(python), model=TINY_WEIGHTS, device="cpu", log=log))
+            await launches[0].start()
+        return launches[0].url
+
+    yield url
+    for launch in launches:
+        await launch.stop()

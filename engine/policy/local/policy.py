@@ -19,7 +19,6 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from engine.policy.chat import ChatTemplate
 from engine.policy.errors import PolicyError, RefusedWeights
 from engine.policy.local.generation import LocalGeneration, Registry
 from engine.policy.local.link import (
@@ -39,8 +38,8 @@ from engine.policy.local.link import (
     Submit,
     encode,
 )
-from engine.policy.local.tokenizer import read_tokenizer
 from engine.policy.protocol import SamplingParams
+from engine.policy.tokens import ModelText
 
 STOP_WITHIN_S: Final = 10.0
 
@@ -54,8 +53,7 @@ class LocalPolicy:
     def __init__(self, directory: Path, *, version: int, options: LocalOptions) -> None:
         """For `open`, which also starts the process."""
         self._opening = Open(str(directory), version, options)
-        self._tokenizer = read_tokenizer(directory)
-        self._chat = ChatTemplate(directory)
+        self._text = ModelText(directory)
         self._version = version
         self._stats = PolicyStats()
         self._keys = count()
@@ -114,12 +112,11 @@ class LocalPolicy:
 
     def tokenize(self, text: str) -> list[int]:
         """The prompt's token ids, exactly as `sample` feeds them."""
-        has_bos = bool(self._chat.bos) and text.startswith(self._chat.bos)
-        return list(self._tokenizer.encode(text, add_special_tokens=not has_bos).ids)
+        return self._text.tokenize(text)
 
     def chat(self, user: str) -> str:
         """The model's chat template around one message; PolicyError where it has none."""
-        return self._chat(user)
+        return self._text.chat(user)
 
     def sample(self, prompt: str, params: SamplingParams) -> LocalGeneration:
         """Begin n completions of a prompt."""

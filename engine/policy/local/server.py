@@ -34,9 +34,9 @@ from engine.policy.local.link import (
 )
 from engine.policy.local.model import end_tokens, read_model
 from engine.policy.local.prefix import PrefixCache
-from engine.policy.local.tokenizer import read_tokenizer
 from engine.policy.local.weights import stage_weights
 from engine.policy.local.worker import Chunks, Command, Swap, Worker
+from engine.policy.tokens import read_tokenizer
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What `python -m sglang.launch_server` finds instead of SGLang, in tests."""
