@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTHON312 ?= python3.12
+PYTHON_SGLANG ?= $(PYTHON)
 RECIPE ?= laptop
 RUN ?= runs/$(if $(filter laptop,$(RECIPE)),first,$(RECIPE))
 ARGS ?=
@@ -9,7 +10,7 @@ MINUTES ?= 10
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-nsjail check fuzz stress bench clean
+.PHONY: help install run test test-nsjail test-sglang check fuzz stress bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,13 @@ test-nsjail: .venv-nsjail/ready ## the tests of the sandbox with nsjail as its j
 	@sh scripts/nsjail-env.sh .venv-nsjail $(PYTHON312)
 	@touch $@
 
+test-sglang: .venv/ready .venv-sglang/ready ## the policy against a real SGLang server on the CPU, and a run with it
+	@SGLANG_PYTHON=$(CURDIR)/.venv-sglang/bin/python .venv/bin/python -m pytest -q -m sglang --timeout=900 tests/engine tests/e2e $(ARGS)
+
+.venv-sglang/ready: constraints/cpu.txt scripts/sglang-env.sh scripts/packages.sh $(wildcard scripts/sglang_cpu/*)
+	@sh scripts/sglang-env.sh .venv-sglang $(PYTHON_SGLANG)
+	@touch $@
+
 check: .venv/ready ## lint, format, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -55,4 +63,4 @@ bench: .venv/ready ## executor and ring against their rivals, in one run each
 	@$(BIN)/python -m benchmarks.ring
 
 clean: ## remove what was built; runs/ and .cache/ stay
-	@rm -rf .venv .venv-nsjail .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	@rm -rf .venv .venv-nsjail .venv-sglang .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

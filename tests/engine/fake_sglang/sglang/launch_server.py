@@ -185,7 +185,7 @@ def main() -> None:
     async def app() -> web.Application:
         return Server(arguments.model_path, settings).app()
 
-    web.run_app(app(), host="127.0.0.1", port=arguments.port, print=None)
+    web.run_app(app(), host="127.0.0.1", port=arguments.port, print=None, shutdown_timeout=0.1)
 
 
 if __name__ == "__main__":
