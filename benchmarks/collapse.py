@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.tables import markdown
-from engine.config import EngineConfig, Estimate, NoveltyGate
+from engine.choices import Estimate, NoveltyGate
+from engine.config import EngineConfig
 from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import probe
 from engine.play.shapes import SHAPES

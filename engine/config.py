@@ -8,9 +8,9 @@ A recipe is such a file that ships with the package; the command line overrides 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Literal
 
+from engine.choices import Estimate, NoveltyGate, SolverMix
 from engine.play.shapes import OF_A_SHARE, SHAPES
 from engine.prompts.forms import Form
 from engine.tasks.eviction import Eviction
@@ -24,6 +24,7 @@ TABLES = ("engine", "sandbox", "trainer")
 PER_INVOCATION = frozenset({
     "minutes", "steps", "threads", "device", "max_batch", "max_in_flight",
     "policy", "sglang_python", "sglang_urls", "sglang_router", "sglang_args",
+    "sglang_tolerance",
 })  # fmt: skip
 """Keys of [engine] that may change when a run is resumed: how long and how fast, not what."""
 
@@ -38,31 +39,6 @@ _POSITIVE = (
     "threads", "memory_capacity",
 )  # fmt: skip
 """Keys of [engine] that are at least 1."""
-
-
-class Estimate(StrEnum):
-    """How a new task's solve rate is measured."""
-
-    FIXED = "fixed"
-    ADAPTIVE = "adaptive"
-
-
-class SolverMix(StrEnum):
-    """Which tasks the solver's own batch has (AZR's `pred_data_mix_strategy`)."""
-
-    MAX_NEW = "max_new"
-    HALF_NEW = "half_new"
-    UNIFORM = "uniform"
-    STEP = "step"
-
-
-class NoveltyGate(StrEnum):
-    """What makes a proposal a repetition; each includes the one before it."""
-
-    NONE = "none"
-    FORM = "form"
-    SHAPE = "shape"
-    BEHAVIOUR = "behaviour"
 
 
 class ConfigError(ValueError):
@@ -83,6 +59,8 @@ class EngineConfig:
     """Address of an sglang-router before these servers."""
     sglang_args: tuple[str, ...] = ()
     """More options for a server that is started."""
+    sglang_tolerance: float = 0.05
+    """Nats between a server's log-probabilities and the trainer's above which it is refused."""
     model: str = "smollm2-135m"
     """`smollm2-135m`, `tiny`, a Hugging Face directory, or a hub name (owner/name)."""
     seeds: SeedSet = SeedSet.IDENTITY

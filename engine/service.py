@@ -114,6 +114,7 @@ async def _open_policy(config: EngineConfig, model: Path, *, log: Path) -> Polic
             urls=config.sglang_urls,
             router=config.sglang_router,
             args=config.sglang_args,
+            tolerance=config.sglang_tolerance,
             device=config.device,
             log=log,
         )

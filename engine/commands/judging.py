@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from engine.config import EngineConfig, NoveltyGate, SandboxConfig
+from engine.choices import NoveltyGate
+from engine.config import EngineConfig, SandboxConfig
 from engine.play.readmission import import_tasks, rejudge
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Task

@@ -9,7 +9,8 @@ idea.
 
 from dataclasses import replace
 
-from engine.config import EngineConfig, NoveltyGate
+from engine.choices import NoveltyGate
+from engine.config import EngineConfig
 from engine.play.behaviour import behaviour_of
 from engine.play.claims import Mark
 from engine.tasks.store import TaskStore

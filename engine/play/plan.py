@@ -12,7 +12,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from engine.config import EngineConfig, SolverMix
+from engine.choices import SolverMix
+from engine.config import EngineConfig
 from engine.play.scheduler import KindScheduler
 from engine.tasks.pools import Weighting
 from engine.tasks.store import TaskStore

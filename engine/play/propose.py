@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from engine.config import EngineConfig, Estimate
+from engine.choices import Estimate
+from engine.config import EngineConfig
 from engine.play.arena import Arena
 from engine.play.claims import Claims, Place
 from engine.play.completion import Completion, Draft, write

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from engine.config import NoveltyGate
+from engine.choices import NoveltyGate
 from engine.play.arena import Arena
 from engine.play.claims import Mark
 from engine.play.completion import Draft, write

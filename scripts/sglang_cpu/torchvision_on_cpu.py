@@ -12,16 +12,16 @@ _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 class _BeforeTorchvision(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):  # noqa: ANN001, ANN201, ARG002
+    def find_spec(self, name, path=None, target=None) -> None:  # noqa: ANN001, ARG002
         if name != "torchvision":
-            return None
+            return
         sys.meta_path.remove(self)
         import torch
 
         if torch.version.cuda is None:
             for operator in ("nms", "qnms"):
                 torch.library.define(f"torchvision::{operator}", _SIGNATURE)
-        return None
+        return
 
 
 sys.meta_path.insert(0, _BeforeTorchvision())

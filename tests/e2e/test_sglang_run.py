@@ -23,7 +23,8 @@ def engine(tmp_path):
     if not python:
         pytest.skip("SGLANG_PYTHON names no interpreter; see `make test-sglang`")
     command = [
-        sys.executable, "-m", "engine.cli", "serve", "--run", str(tmp_path / "run"), "--recipe", "smoke",
+        sys.executable, "-m", "engine.cli", "serve", "--run", str(tmp_path / "run"),
+        "--recipe", "smoke",
         "--engine.policy", "sglang", "--engine.sglang-python", python,
         "--engine.steps", str(STEPS), "--engine.probe-samples", "8", "--with-trainer",
     ]  # fmt: skip

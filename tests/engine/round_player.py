@@ -12,7 +12,8 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from engine.config import EngineConfig, Estimate, NoveltyGate
+from engine.choices import Estimate, NoveltyGate
+from engine.config import EngineConfig
 from engine.evaluate.held_out import certified_tasks
 from engine.play.loop import Player
 from engine.play.outbox import Outbox

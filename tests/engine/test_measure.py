@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.config import EngineConfig, NoveltyGate
+from engine.choices import NoveltyGate
+from engine.config import EngineConfig
 from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import best, probe
 from engine.policy.scripted import ScriptedPolicy

@@ -76,7 +76,7 @@ def open_backend(tmp_path_factory, fake_sglang, sglang_url):
             old = {"increments": False, "spans": False, "sessions": False}
             python = fake_sglang(**(old if name == "fake-old" else {}))
             log = tmp_path_factory.mktemp("logs") / "sglang.log"
-            options = SGLangOptions(python=python, log=log)
+            options = SGLangOptions(python=python, log=log, tolerance=0.0)
         return Backend(await SGLangPolicy.open(TINY_WEIGHTS, options=options), name)
 
     return open_one

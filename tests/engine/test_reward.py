@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import ConfigError, EngineConfig, Estimate
+from engine.choices import Estimate
+from engine.config import ConfigError, EngineConfig
 from engine.play.reward import (
     Judgement,
     proposer_reward,

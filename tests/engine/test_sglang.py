@@ -35,12 +35,13 @@ HASTY = Patience(look_s=1.0, control_s=10.0, silent_s=1.0, ready_s=60.0, down_s=
 async def open_policy(fake_sglang, tmp_path):
     policies = []
 
-    async def open_one(*, patience=HASTY, urls=(), **settings):
+    async def open_one(*, patience=HASTY, urls=(), tolerance=0.0, **settings):
         options = SGLangOptions(
             python="" if urls else fake_sglang(**settings),
             urls=urls,
             log=tmp_path / "sglang.log",
             patience=patience,
+            tolerance=tolerance,
         )
         policies.append(await SGLangPolicy.open(TINY_WEIGHTS, options=options))
         return policies[-1]
@@ -166,6 +167,12 @@ async def test_a_server_that_cannot_start_is_a_sentence_with_its_last_words(open
         await open_policy(broken=True)
 
 
+async def test_a_server_whose_log_probabilities_are_not_the_trainers_is_refused(open_policy):
+    pytest.importorskip("torch", reason="what it is compared with needs torch")
+    with pytest.raises(PolicyError, match=r"nats from those of .*at most 0\.05 was expected"):
+        await open_policy(tolerance=0.05)
+
+
 async def test_an_interpreter_that_is_not_there_is_a_sentence(tmp_path):
     options = SGLangOptions(python=str(tmp_path / "python"), log=tmp_path / "log")
     with pytest.raises(PolicyError, match=r"sglang_python is .*where no interpreter is"):
@@ -224,7 +231,7 @@ ENGINE = textwrap.dedent("""
 
     async def main():
         model, python, log = map(pathlib.Path, sys.argv[1:])
-        options = SGLangOptions(python=str(python), log=log)
+        options = SGLangOptions(python=str(python), log=log, tolerance=0.0)
         policy = await SGLangPolicy.open(model, options=options)
         print(policy.fleet.seats[0].launch.pid, flush=True)
         await asyncio.sleep(600)

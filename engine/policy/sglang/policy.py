@@ -6,14 +6,16 @@ under the version as their name, and goes on; its cache is computed anew. Every 
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.policy.errors import PolicyError
 from engine.policy.protocol import Chunk, SamplingParams
+from engine.policy.sglang.agreement import disagreement
 from engine.policy.sglang.client import Patience, ServerClient
 from engine.policy.sglang.fleet import Fleet, Seat, Target
 from engine.policy.sglang.generation import Sample, SGLangGeneration
@@ -25,6 +27,11 @@ from engine.wire.manifest import combine_checksums
 
 if TYPE_CHECKING:
     import aiohttp
+
+_COMPARED: Final = "def f(words):\n    return sorted(words, key=len)\n\nf(['kelvin', 'is', 'cold'])"
+"""The beginning that servers and trainer are compared on."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,9 @@ class SGLangOptions:
     device: str = "cpu"
     log: Path = Path("sglang.log")
     """Of a server that is started."""
+    tolerance: float = 0.05
+    """Mean difference of log-probabilities, in nats, to the trainer's numerics above which a server
+    is refused; 0: it is not asked."""
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
@@ -79,10 +89,24 @@ class SGLangPolicy:
         policy = cls(_absolute(directory), version=version, options=options)
         try:
             await policy.fleet.open()
+            await policy.compare(options.tolerance)
         except BaseException:
             await policy.close()
             raise
         return policy
+
+    async def compare(self, tolerance: float) -> None:
+        """Raise PolicyError if a server is not the policy that the trainer will take it for."""
+        model, prompt = self.fleet.target.directory, self.tokenize(_COMPARED)
+        for seat in self.fleet.seats if tolerance else ():
+            gap = await disagreement(seat.client, model, prompt)
+            log.info("%s and the trainer's numerics: %s nats apart", seat.client.url, gap)
+            if gap is not None and gap > tolerance:
+                raise PolicyError(
+                    f"{seat.client.url} gives log-probabilities {gap:.3g} nats from those of "
+                    f"{model} in float32, at most {tolerance:g} was expected: another model, "
+                    "tokenizer or precision? raise engine.sglang_tolerance if it is meant so"
+                )
 
     @property
     def version(self) -> int:
