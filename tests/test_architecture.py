@@ -181,7 +181,7 @@ def test_the_search_leaves_the_harmless_alone(source):
     assert executing_uses(source) == []
 
 
-def test_no_text_is_executed_outside_of_a_guest():
+def test_t06_no_text_is_executed_outside_of_a_guest():
     found = {
         str(path.relative_to(ROOT)): uses
         for path in sources("engine", "trainer")

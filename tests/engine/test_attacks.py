@@ -129,19 +129,19 @@ async def assert_only_the_honest_answer_pays(play, kind, proposal, answers, hone
 
 
 @pytest.mark.parametrize("name", DEDUCTION_ATTACKS)
-async def test_an_attack_as_a_deduction_answer_earns_nothing(play, untouched, name):
+async def test_t06_an_attack_as_a_deduction_answer_earns_nothing(play, untouched, name):
     answers = [f" {answer}\n" for answer in DEDUCTION_ATTACKS[name]]
     await assert_only_the_honest_answer_pays(play, Kind.DEDUCTION, DOUBLES, answers, " 42\n")
 
 
 @pytest.mark.parametrize("name", ABDUCTION_ATTACKS)
-async def test_an_attack_as_an_abduction_answer_earns_nothing(play, untouched, name):
+async def test_t06_an_attack_as_an_abduction_answer_earns_nothing(play, untouched, name):
     answers = [f"{answer}\n" for answer in ABDUCTION_ATTACKS[name]]
     await assert_only_the_honest_answer_pays(play, Kind.ABDUCTION, DOUBLES, answers, "21)\n")
 
 
 @pytest.mark.parametrize("name", INDUCTION_ATTACKS)
-async def test_an_attack_as_an_induction_answer_earns_nothing(play, untouched, name):
+async def test_t06_an_attack_as_an_induction_answer_earns_nothing(play, untouched, name):
     described = " puts it in a list\nf('a')\nf(2)\nf([3])\nf((4,))\n\n"
     answers = [f"{answer}\n\n" for answer in INDUCTION_ATTACKS[name]]
     await assert_only_the_honest_answer_pays(
@@ -149,7 +149,7 @@ async def test_an_attack_as_an_induction_answer_earns_nothing(play, untouched, n
     )
 
 
-async def test_attacks_as_proposals_are_no_tasks_and_an_honest_one_beside_them_is(play, untouched):
+async def test_t06_attacks_as_proposals_are_no_tasks_and_an_honest_one_is(play, untouched):
     attacks = list(PROPOSER_ATTACKS.values())
     played = await play(Kind.DEDUCTION, propose=[*attacks, DOUBLES], solve=[" 42\n", " 1\n"])
     fates = dict(zip([*PROPOSER_ATTACKS, "honest"], played.fates(), strict=True))
@@ -158,7 +158,7 @@ async def test_attacks_as_proposals_are_no_tasks_and_an_honest_one_beside_them_i
     assert played.rewards(Role.PROPOSER) == [-1.0] * len(attacks) + [0.5]
 
 
-async def test_a_description_that_holds_the_program_is_no_task(play):
+async def test_t17_a_description_that_holds_the_program_is_no_task(play):
     told = [
         " return [x]\nf(1)\nf(2)\nf(3)\nf(4)\n\n",
         " def f(x): gives x\nf(1)\nf(2)\nf(3)\nf(4)\n\n",

@@ -19,6 +19,26 @@ async def admitted(sandbox, program, *args, kind=Kind.DEDUCTION, gates=GATES, me
 
 # -- what is no task
 
+
+async def test_t09_a_long_list_is_compared_whole(sandbox):
+    """What AZR cut in the middle: an answer that differs in one place of 300 is wrong."""
+    program = "def f(n):\n    return [i * i % 97 for i in range(n)]"
+    proposal = Proposal(program=program, args=("300",), message="")
+    gates = Gates(reject_trivial=True, max_value_chars=10_000, max_program_chars=1000)
+    task = await admit(sandbox, Kind.DEDUCTION, proposal, gates=gates)
+    gold = [i * i % 97 for i in range(300)]
+    assert await judge(sandbox, task, str(gold)) is Judgement.RIGHT
+    for place in (0, 150, 299):
+        other = [*gold[:place], gold[place] + 1, *gold[place + 1 :]]
+        assert await judge(sandbox, task, str(other)) is Judgement.WRONG
+    assert "..." not in task.examples[0].shown
+
+
+async def test_t09_a_text_of_100_kb_is_too_long_and_says_so(sandbox):
+    found = await admitted(sandbox, "def f(s):\n    return s * 100_000", "'a'")
+    assert found.fate in ("too_long", "output")
+
+
 UNSTABLE = {
     "hash of a string": "def f(s):\n    return s.__hash__() % 1000",
     "builtin hash": "def f(s):\n    return hash(s) % 1000",
@@ -38,7 +58,7 @@ UNSTABLE = {
 
 
 @pytest.mark.parametrize("name", UNSTABLE)
-async def test_a_program_that_is_no_function_of_its_arguments_is_no_task(sandbox, name):
+async def test_t07_a_program_that_is_no_function_of_its_arguments_is_no_task(sandbox, name):
     found = await admitted(sandbox, UNSTABLE[name], "'kelvin'")
     assert isinstance(found, Rejected), f"admitted with gold {found.examples[0].shown}"
     assert found.fate in ("screen", "nondeterministic", "mutates", "forbidden")
@@ -118,7 +138,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("value", "right", "wrong"), VALUES, ids=[row[0] for row in VALUES])
-async def test_a_deduction_answer_is_right_exactly_if_it_is_the_same_value(
+async def test_t10_a_deduction_answer_is_right_exactly_if_it_is_the_same_value(
     sandbox, value, right, wrong
 ):
     task = await admitted(sandbox, f"def f(x):\n    y = {value}\n    return y", "7")
@@ -136,10 +156,11 @@ async def test_a_deduction_answer_is_right_exactly_if_it_is_the_same_value(
         "from collections import deque\ndef f(x):\n    return deque(x)",
         "from decimal import Decimal\ndef f(x):\n    return Decimal(1)",
         "from fractions import Fraction\ndef f(x):\n    return Fraction(1, 3)",
+        "from dataclasses import dataclass\n@dataclass\nclass P: a = 1\ndef f(x): return P()",
         "class Int(int):\n    __slots__ = ()\ndef f(x):\n    return Int()",
     ],
 )
-async def test_a_value_without_a_canonical_form_makes_no_task(sandbox, program):
+async def test_t10_a_value_without_a_canonical_form_makes_no_task(sandbox, program):
     found = await admitted(sandbox, program, "'aab'")
     assert isinstance(found, Rejected)
     assert found.fate == "unencodable"

@@ -64,7 +64,7 @@ def proposed(completion: str) -> Proposal | Malformed:
                      id="blank lines and trailing blanks"),
     ],
 )  # fmt: skip
-def test_a_proposal_is_read_as_it_was_meant(completion, program, args):
+def test_t05_a_proposal_is_read_as_it_was_meant(completion, program, args):
     assert proposed(completion) == Proposal(program=program, args=(args,))
 
 
@@ -141,7 +141,7 @@ PROGRAM = "def f(xs, k):\n    total = sum(xs) * k\n    return total\n"
         "computes total=sum( xs )*k and nothing else",
     ],
 )
-def test_a_message_with_code_of_the_program_leaks(message):
+def test_t17_a_message_with_code_of_the_program_leaks(message):
     assert leaks(message, PROGRAM)
 
 
@@ -154,7 +154,7 @@ def test_a_message_with_code_of_the_program_leaks(message):
         "",
     ],
 )
-def test_a_message_in_words_does_not_leak(message):
+def test_t17_a_message_in_words_does_not_leak(message):
     assert not leaks(message, PROGRAM)
 
 

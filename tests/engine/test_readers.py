@@ -134,7 +134,7 @@ HELPED = "def f(x):\n    def g(y):\n        return y\n    return g(x)"
                      "def f(x):\n    return x", "'Assistant:'", id="the word that opens a turn"),
     ],
 )  # fmt: skip
-def test_t5_t20_a_proposal_in_words_is_read_as_it_was_meant(reply, program, args):
+def test_t05_t20_a_proposal_in_words_is_read_as_it_was_meant(reply, program, args):
     assert tagged(Kind.DEDUCTION, reply) == Proposal(program=program, args=(args,))
 
 

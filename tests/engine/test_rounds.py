@@ -119,7 +119,7 @@ async def test_an_induction_round_pays_for_right_answers(play):
 # -- verdicts that are lost
 
 
-async def test_a_lost_answer_leaves_its_group_and_the_solve_rate(play, monkeypatch):
+async def test_t15_a_lost_answer_leaves_its_group_and_the_solve_rate(play, monkeypatch):
     judge = judge_module.judge
 
     async def sometimes(box, task, answer, ruling):

@@ -53,6 +53,14 @@ PROMISES = {
     "exits with 0": ("import sys\ndef f(x): sys.exit(0)", Verdict.RAISED),
     "raises SystemExit": ("def f(x): raise SystemExit(0)", Verdict.RAISED),
     "raises a BaseException": ("class Q(BaseException): pass\ndef f(x): raise Q", Verdict.RAISED),
+    "raises KeyboardInterrupt": ("def f(x): raise KeyboardInterrupt", Verdict.RAISED),
+    "raises StopIteration": ("def f(x): raise StopIteration", Verdict.RAISED),
+    "ends its process": ("import os\ndef f(x): os._exit(0)", Verdict.FORBIDDEN),
+    "ends its process all the same": (
+        "def f(x):\n [c.__init__.__globals__['_exit'](0) for c in object.__subclasses__()]",
+        Verdict.RAISED,
+    ),
+    "prints 1 GB": ("def f(x):\n while True: print('a' * 2 ** 20)", Verdict.TIMEOUT),
     "raises at the top level": ("1 / 0", Verdict.RAISED),
     "recurses": ("def f(x): return f(x)", Verdict.RAISED),
     "imports os": ("import os\ndef f(x): return 1", Verdict.FORBIDDEN),
@@ -114,7 +122,7 @@ FINE = {
 
 
 @pytest.mark.parametrize("name", PROMISES)
-async def test_a_guest_that(sandbox: Sandbox, name: str):
+async def test_t08_a_guest_that(sandbox: Sandbox, name: str):
     program, verdict = PROMISES[name]
     outcome = await sandbox.run(Call(program=program, args=["[1]"]))
     assert outcome.verdict is verdict, outcome
@@ -124,7 +132,7 @@ async def test_a_guest_that(sandbox: Sandbox, name: str):
 
 
 @pytest.mark.parametrize("name", FINE)
-async def test_an_honest_guest_that(sandbox: Sandbox, name: str):
+async def test_t08_an_honest_guest_that(sandbox: Sandbox, name: str):
     program, text = FINE[name]
     outcome = await sandbox.run(Call(program=program, args=["[1]"]))
     assert [render(value) for value in outcome.values] == [text], outcome
@@ -175,7 +183,7 @@ async def test_an_answer_that_is_code_is_invalid(sandbox: Sandbox):
     assert outcome.verdict is Verdict.INVALID
 
 
-async def test_patched_builtins_end_with_their_guest(sandbox: Sandbox):
+async def test_t11_patched_builtins_end_with_their_guest(sandbox: Sandbox):
     program = "__builtins__.sorted = lambda x: 'POISONED'\ndef f(x): return sorted(x)"
     poisoned = await sandbox.run(Call(program=program, args=["[2, 1]"]), family=0)
     assert [render(v) for v in poisoned.values] == ["'POISONED'"]
