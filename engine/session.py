@@ -23,6 +23,7 @@ from engine.observe.board import Board, round_row
 from engine.observe.report import evaluations_path, write_report
 from engine.play.arena import Arena
 from engine.play.loop import Player
+from engine.play.occupancy import Occupancy
 from engine.play.outbox import Outbox
 from engine.play.round import RoundReport
 from engine.play.seeding import SeedBatch, Seeding
@@ -71,6 +72,7 @@ class Session:
     run_id: bytes
     follower: VersionFollower = field(init=False)
     waits: Waits = field(init=False)
+    occupancy: Occupancy = field(default_factory=Occupancy, init=False)
     exam: list[Task] = field(default_factory=list, init=False)
     _first_step: int = field(default=0, init=False)
     _closing_s: float = field(default=0.0, init=False)
@@ -109,6 +111,7 @@ class Session:
                 producer=self._producer,
                 on_round=self._on_round,
                 run_id=self.run_id,
+                occupancy=self.occupancy,
                 waits=self.waits,
             )
             await player.play(self._is_enough)
@@ -137,6 +140,7 @@ class Session:
                         "sandbox/calls": status.num_calls,
                         "sandbox/busy_s": round(status.busy_s, 3),
                         "sandbox/verdicts": dict(status.verdicts),
+                        "play/seconds": self.occupancy.seconds(),
                     },
                 )
             self.board.tasks = self.store.num_tasks()

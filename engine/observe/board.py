@@ -8,7 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from engine.play.round import RoundReport
-from engine.wire.messages import Kind, Role
+from engine.wire.messages import Finish, Kind, Role
 
 WINDOW_ROUNDS = 12
 WINDOW_S = 30.0
@@ -107,6 +107,8 @@ def round_row(report: RoundReport) -> dict[str, object]:
     attempts = [j.attempts for j in report.judged if j.attempts]
     rollouts = [rollout for a in attempts for rollout in a.rollouts]
     rewards = [j.reward for j in report.scored]
+    completions = [j.completion for j in report.judged]
+    cut = [completion for completion in completions if completion.finish is Finish.ABORT]
     return {
         "event": "round",
         "time": time.time(),
@@ -117,8 +119,11 @@ def round_row(report: RoundReport) -> dict[str, object]:
         "proposer/rollouts": len(rewards),
         "proposer/valid": len(attempts),
         "proposer/reward_mean": _mean(rewards),
+        "proposer/cut": len(cut),
+        "proposer/cut_tokens": sum(len(completion.tokens) for completion in cut),
         "proposer/tokens": sum(len(j.completion.tokens) for j in report.judged),
         "solver/rollouts": len(rollouts),
+        "solver/trained": report.num_trained,
         "solver/right": sum(a.num_right for a in attempts),
         "solver/reward_mean": _mean([rollout.reward for rollout in rollouts]),
         "solver/tokens": sum(len(rollout.tokens) for rollout in rollouts),

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from engine.config import EngineConfig
 from engine.play.gate import Gate
 from engine.play.judge import Ruling
+from engine.play.occupancy import Occupancy
 from engine.play.scheduler import Lanes
 from engine.policy.protocol import Policy
 from engine.prompts import Form, Rendered
@@ -20,12 +21,13 @@ class Arena:
     policy: Policy
     sandbox: Sandbox
     run_id: bytes = bytes(16)
+    occupancy: Occupancy = field(default_factory=Occupancy)
     gate: Gate = field(init=False)
     ruling: Ruling = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.config
-        self.gate = Gate(Lanes(config.max_in_flight))
+        self.gate = Gate(Lanes(config.max_in_flight), self.occupancy)
         self.ruling = Ruling(equality=config.equality, induction_check=config.induction_check)
 
     def text_of(self, prompt: Rendered) -> str:

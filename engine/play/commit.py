@@ -81,7 +81,8 @@ class Committer:
         self.round_size = sum(group.num_rollouts for group in groups)
         for judged in report.judged:
             self.claims.release(judged.place)
-        return report
+        trained = sum(group.num_rollouts for group in groups if group.role is Role.SOLVER)
+        return replace(report, num_trained=trained)
 
     def _settled(self, report: RoundReport) -> RoundReport:
         """What lost its claim to an earlier place is a duplicate."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from engine.play.occupancy import Occupancy
 from engine.play.scheduler import Job, Lane, Lanes
 
 
@@ -17,6 +18,7 @@ class Gate:
     """Bounds the completions under way. Belongs to one event loop."""
 
     lanes: Lanes
+    occupancy: Occupancy
     _turns: dict[Job, asyncio.Future[None]] = field(default_factory=dict, init=False)
 
     @asynccontextmanager
@@ -29,7 +31,8 @@ class Gate:
         try:
             self._admit()
             await turn
-            yield
+            with self.occupancy.writing():
+                yield
         finally:
             self._turns.pop(job, None)
             self.lanes.end(job)

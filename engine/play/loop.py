@@ -18,6 +18,7 @@ from engine.config import EngineConfig
 from engine.play.arena import Arena
 from engine.play.claims import Claims
 from engine.play.commit import Committer
+from engine.play.occupancy import Occupancy
 from engine.play.outbox import Outbox
 from engine.play.plan import Plan
 from engine.play.round import RoundReport, play_round
@@ -48,6 +49,7 @@ class Player:
     """Who we are, and the checksum of these weights (a policy version)."""
     on_round: Callable[[RoundReport], None]
     run_id: bytes = bytes(16)
+    occupancy: Occupancy = field(default_factory=Occupancy)
     waits: Waits = field(default_factory=Waits)
     arena: Arena = field(init=False)
     _claims: Claims = field(default_factory=Claims, init=False)
@@ -58,7 +60,11 @@ class Player:
     def __post_init__(self) -> None:
         config = self.config
         self.arena = Arena(
-            config=config, policy=self.policy, sandbox=self.sandbox, run_id=self.run_id
+            config=config,
+            policy=self.policy,
+            sandbox=self.sandbox,
+            run_id=self.run_id,
+            occupancy=self.occupancy,
         )
         self._order = RoundOrder(config.rounds_in_flight, first=self.store.next_round())
         self._committer = Committer(

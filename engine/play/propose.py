@@ -145,14 +145,15 @@ class _Journey:
         proposal = read_proposal(self.draft, self.reader)
         if isinstance(proposal, Malformed):
             return await self._rejected(proposal.reason)
-        task = await admit(
-            self.arena.sandbox,
-            self.request.kind,
-            proposal,
-            gates=gates_of(self.arena.config),
-            parents=self.request.parents,
-            version=self.draft.version or self.arena.policy.version,
-        )
+        with self.arena.occupancy.judging():
+            task = await admit(
+                self.arena.sandbox,
+                self.request.kind,
+                proposal,
+                gates=gates_of(self.arena.config),
+                parents=self.request.parents,
+                version=self.draft.version or self.arena.policy.version,
+            )
         if isinstance(task, Rejected):
             return await self._rejected(task.fate, task.detail)
         await self.draft.ended.wait()
@@ -163,7 +164,8 @@ class _Journey:
     async def _attempted(self, task: Task) -> Judged:
         """Claim the task and attempt it; an equal proposal of an earlier place may take it away."""
         config = self.arena.config
-        task = await fingerprinted(self.arena.sandbox, config, task)
+        with self.arena.occupancy.judging():
+            task = await fingerprinted(self.arena.sandbox, config, task)
         marks = marks_of(task, config.novelty)
         is_known = is_stored(self.store, task, config.novelty)
         if is_known or not self.claims.claim(marks, self.place, self._lose):

@@ -44,6 +44,8 @@ class RoundReport:
     """The solver's own batch, where learnability is measured apart from training."""
     retired: Sequence[Retirement] = ()
     """Tasks that did not give their gold again."""
+    num_trained: int = 0
+    """Rollouts of the solver that went to the trainer; known once the round is committed."""
 
     @property
     def scored(self) -> list[Judged]:

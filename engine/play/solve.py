@@ -200,9 +200,12 @@ class _Sitting:
 
     def _verdict(self, text: str) -> asyncio.Task[Judgement]:
         if text not in self._verdicts:
-            coroutine = judge(self.arena.sandbox, self.task, text, self.arena.ruling)
-            self._verdicts[text] = self.judging.create_task(coroutine)
+            self._verdicts[text] = self.judging.create_task(self._judge(text))
         return self._verdicts[text]
+
+    async def _judge(self, text: str) -> Judgement:
+        with self.arena.occupancy.judging():
+            return await judge(self.arena.sandbox, self.task, text, self.arena.ruling)
 
     def result(self) -> Attempts:
         """The group, in the order of sampling."""
