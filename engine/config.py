@@ -139,6 +139,8 @@ class EngineConfig:
     """Which examples an induction answer must match."""
     equality: Literal["strict", "python"] = "strict"
     """`strict`: equal in type and value; `python`: as == has it, so that 1 is True."""
+    record: bool = True
+    """Keep every prompt and attempt, for `engine explain` and `engine replay`."""
     memory_capacity: int = 16_384
     """Tasks of a kind that can be drawn; beyond it some leave."""
     eviction: Eviction = Eviction.COVERAGE

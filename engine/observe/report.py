@@ -17,7 +17,7 @@ from engine.evaluate.interval import ratio, wilson
 from engine.observe import curves
 from engine.observe.curves import Row, number
 from engine.play.propose import ADMITTED
-from engine.tasks.rows import ProposalRow
+from engine.tasks.flight import ProposalRow
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin
 from engine.wire import RunDir, atomic_write, read_jsonl

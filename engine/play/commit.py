@@ -14,11 +14,12 @@ from engine.play.arena import Arena
 from engine.play.claims import Claims
 from engine.play.outbox import pack
 from engine.play.plan import Plan, draw_plan, stream
-from engine.play.propose import ADMITTED, Judged, ProposeRequest, demoted
+from engine.play.propose import ADMITTED, ProposeRequest, demoted
+from engine.play.record import attempt_rows, prompt_rows, proposal_rows
 from engine.play.round import RoundReport
 from engine.play.solve import Attempts
 from engine.tasks.eviction import make_room
-from engine.tasks.rows import OutboxRow, ProposalRow, Solved
+from engine.tasks.rows import OutboxRow, Solved
 from engine.tasks.store import TaskStore
 from engine.wire.messages import Producer, Role
 
@@ -65,7 +66,9 @@ class Committer:
             self.store.commit_round(
                 report.number,
                 tasks=[attempts.task for attempts in report.admitted],
-                proposals=self._proposals(report),
+                prompts=prompt_rows(report) if config.record else (),
+                proposals=proposal_rows(report),
+                attempts=list(attempt_rows(report, self._trained(report))) if config.record else (),
                 groups=groups,
                 solved=[_solved(each) for each in (*report.admitted, *report.practice)],
                 retired=report.retired,
@@ -142,26 +145,6 @@ class Committer:
             producer=self.producer,
             limit=self.limit,
         )
-
-    # -- for the record
-
-    def _proposals(self, report: RoundReport) -> list[ProposalRow]:
-        return [_row(report, each) for each in report.scored]
-
-
-def _row(report: RoundReport, judged: Judged) -> ProposalRow:
-    completion = judged.completion
-    lead = report.requests[judged.place[1]].prompt.lead
-    return ProposalRow(
-        kind=report.kind,
-        version=completion.version or 0,
-        fate=judged.fate,
-        detail=judged.detail,
-        text=lead + completion.text,
-        reward=judged.reward,
-        solve_rate=judged.solve_rate,
-        task_id=judged.attempts.task.id if judged.attempts else None,
-    )
 
 
 def _solved(attempts: Attempts) -> Solved:

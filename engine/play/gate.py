@@ -18,7 +18,7 @@ class Gate:
     """Bounds the completions under way. Belongs to one event loop."""
 
     lanes: Lanes
-    occupancy: Occupancy
+    occupancy: Occupancy = field(default_factory=Occupancy)
     _turns: dict[Job, asyncio.Future[None]] = field(default_factory=dict, init=False)
 
     @asynccontextmanager

@@ -38,6 +38,15 @@ class Attempt:
     reward: float
     verdict_us: int
     """Microseconds from the request to the verdict."""
+    seed: int | None = None
+    """Of the request that wrote it."""
+
+    def components(self) -> dict[str, float]:
+        """What the reward was made of."""
+        return {
+            "right": float(self.judgement is Judgement.RIGHT),
+            "well_formed": float(self.is_well_formed),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +128,7 @@ class _Paper:
 
     draft: Draft
     reader: AnswerReader
+    seed: int | None
     verdict: asyncio.Task[Judgement] | None = None
     verdict_at: float = 0.0
 
@@ -159,12 +169,13 @@ class _Sitting:
     async def write_stage(self, n: int) -> None:
         """Write and judge n more answers."""
         papers: dict[int, _Paper] = {}
+        params = self._params(n, stage=self._num_stages)
         readers = [answer_reader(self.prompt) for _ in range(n)]
         async with self.arena.gate.enter((Role.SOLVER, self.task.kind), n):
             stream = write(
                 self.arena.policy,
                 self.text,
-                self._params(n, stage=self._num_stages),
+                params,
                 readers=readers,
                 is_closed=lambda draft: readers[draft.index].answer is not None,
                 cut=self.arena.config.early_abort,
@@ -172,7 +183,7 @@ class _Sitting:
             async with aclosing(stream) as drafts:
                 async for draft in drafts:
                     if draft.index not in papers:
-                        papers[draft.index] = self._read(draft, readers[draft.index])
+                        papers[draft.index] = self._read(draft, readers[draft.index], params)
         self._papers += [papers[index] for index in range(n)]
         self._num_stages += 1
         await asyncio.gather(*(p.verdict for p in papers.values() if p.verdict))
@@ -189,9 +200,9 @@ class _Sitting:
             seed=request.seed + stage,
         )
 
-    def _read(self, draft: Draft, reader: AnswerReader) -> _Paper:
+    def _read(self, draft: Draft, reader: AnswerReader, params: SamplingParams) -> _Paper:
         """Have an answer judged that has closed, or has ended."""
-        paper = _Paper(draft=draft, reader=reader)
+        paper = _Paper(draft=draft, reader=reader, seed=params.seed)
         answer = read_answer(draft, reader)
         if isinstance(answer, Answer):
             paper.verdict = self._verdict(answer.text)
@@ -252,6 +263,7 @@ def _score(paper: _Paper) -> Attempt:
         is_well_formed=well_formed and judgement is not Judgement.MALFORMED,
         reward=0.0 if is_lost else solver_reward(judgement, well_formed=well_formed),
         verdict_us=max(completion.last_us, verdict_us),
+        seed=paper.seed,
     )
 
 
@@ -259,10 +271,7 @@ def _rollout(attempt: Attempt, name: bytes) -> Rollout:
     return attempt.completion.rollout(
         name,
         reward=attempt.reward,
-        components={
-            "right": float(attempt.judgement is Judgement.RIGHT),
-            "well_formed": float(attempt.is_well_formed),
-        },
+        components=attempt.components(),
         verdict=attempt.judgement.value,
         verdict_us=attempt.verdict_us,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from engine.tasks import flight
 from engine.tasks.rows import SCHEMA, TABLES
 
 
@@ -62,7 +63,7 @@ class Database:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(TABLES)
+        self._db.executescript(TABLES + flight.TABLES)
         self._db.execute("INSERT OR IGNORE INTO facts VALUES ('schema', ?)", (str(SCHEMA),))
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind, Role
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of the tables."""
 
 TABLES = """
@@ -38,11 +38,6 @@ CREATE TABLE IF NOT EXISTS groups (
     seq INTEGER PRIMARY KEY, group_id BLOB NOT NULL, part INTEGER NOT NULL,
     round INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT NOT NULL,
     num_rollouts INTEGER NOT NULL, payload BLOB, UNIQUE (group_id, part)
-);
-CREATE TABLE IF NOT EXISTS proposals (
-    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
-    fate TEXT NOT NULL, detail TEXT NOT NULL, text TEXT NOT NULL, solve_rate REAL,
-    reward REAL NOT NULL, task_id TEXT
 );
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -75,21 +70,6 @@ class GroupRow(NamedTuple):
     task_id: str
     num_rollouts: int
     round: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalRow:
-    """One proposal and what became of it."""
-
-    kind: Kind
-    version: int
-    fate: str
-    """`admitted`, or the one word why it was not."""
-    detail: str
-    text: str
-    reward: float
-    solve_rate: float | None = None
-    task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,18 +147,4 @@ def outbox_row_of(row: sqlite3.Row) -> OutboxRow:
         task_id=row["task_id"],
         num_rollouts=row["num_rollouts"],
         payload=row["payload"],
-    )
-
-
-def proposal_row_of(row: sqlite3.Row) -> ProposalRow:
-    """A row of `proposals`."""
-    return ProposalRow(
-        kind=Kind(row["kind"]),
-        version=row["version"],
-        fate=row["fate"],
-        detail=row["detail"],
-        text=row["text"],
-        reward=row["reward"],
-        solve_rate=row["solve_rate"],
-        task_id=row["task_id"],
     )

@@ -12,22 +12,15 @@ What lasts: `database`; the tasks themselves: `memory`.
 from collections.abc import Iterator, Sequence
 
 from engine.tasks.database import StoreError
-from engine.tasks.memory import TaskMemory
-from engine.tasks.rows import (
-    GroupRow,
-    OutboxRow,
-    ProposalRow,
-    Retirement,
-    Solved,
-    outbox_row_of,
-    proposal_row_of,
-)
+from engine.tasks.flight import AttemptRow, PromptRow, ProposalRow
+from engine.tasks.recorder import FlightRecorder
+from engine.tasks.rows import GroupRow, OutboxRow, Retirement, Solved, outbox_row_of
 from engine.tasks.task import Task
 
 __all__ = ["StoreError", "TaskStore"]
 
 
-class TaskStore(TaskMemory):
+class TaskStore(FlightRecorder):
     """Tasks, plans, proposals and the outbox of one run. One owner; not for several threads."""
 
     def next_round(self) -> int:
@@ -57,6 +50,8 @@ class TaskStore(TaskMemory):
         groups: Sequence[OutboxRow],
         solved: Sequence[Solved],
         retired: Sequence[Retirement] = (),
+        prompts: Sequence[PromptRow] = (),
+        attempts: Sequence[AttemptRow] = (),
     ) -> None:
         """Write a round: all of it or nothing. Groups get the next numbers of the sequence."""
         with self.transaction():
@@ -66,8 +61,7 @@ class TaskStore(TaskMemory):
                 self._insert(retirement.task, number)
                 self._retire(retirement)
             self._count_solved(solved)
-            for row in proposals:
-                self._insert_proposal(number, row)
+            self._record(number, prompts, proposals, attempts)
             seq = self.next_seq()
             for offset, group in enumerate(groups):
                 self._insert_group(number, seq + offset, group)
@@ -103,11 +97,6 @@ class TaskStore(TaskMemory):
         query = "SELECT coalesce(sum(num_rollouts), 0) FROM groups WHERE seq >= ?"
         return int(self._db.execute(query, (seq,)).fetchone()[0])
 
-    def proposals(self) -> list[tuple[int, ProposalRow]]:
-        """Every proposal with its round, in order."""
-        rows = self._rows("SELECT * FROM proposals ORDER BY id")
-        return [(row["round"], proposal_row_of(row)) for row in rows]
-
     def group_rows(self) -> list[GroupRow]:
         """Every group, or part of one, in order."""
         query = f"SELECT {', '.join(GroupRow._fields)} FROM groups ORDER BY seq"
@@ -120,13 +109,6 @@ class TaskStore(TaskMemory):
         return [age for (age,) in self._db.execute(query, (last_n,))]
 
     # -- inside
-
-    def _insert_proposal(self, number: int, row: ProposalRow) -> None:
-        outcome = (row.solve_rate, row.reward, row.task_id)
-        values = (number, row.kind, row.version, row.fate, row.detail, row.text, *outcome)
-        query = "INSERT INTO proposals (round, kind, version, fate, detail, text, solve_rate,"
-        query += " reward, task_id) VALUES (?,?,?,?,?,?,?,?,?)"
-        self._db.execute(query, values)
 
     def _insert_group(self, number: int, seq: int, group: OutboxRow) -> None:
         about = (group.role, group.kind, group.task_id, group.num_rollouts)

@@ -23,7 +23,7 @@ from engine.play.outbox import Outbox
 from engine.policy.pretrained import TINY_WEIGHTS
 from engine.policy.scripted import END_TOKEN, ScriptedPolicy
 from engine.policy.sglang.launch import Launch
-from engine.tasks.rows import ProposalRow
+from engine.tasks.flight import ProposalRow
 from engine.tasks.seeds import SeedProgram
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Example, Origin, Task

@@ -8,7 +8,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from engine.tasks.rows import OutboxRow, ProposalRow, Solved
+from engine.tasks.flight import ProposalRow
+from engine.tasks.rows import OutboxRow, Solved
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Example, Task
 from engine.wire.messages import Kind, Role

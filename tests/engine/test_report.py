@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.observe.report import evaluations_path, write_report
-from engine.tasks.rows import ProposalRow
+from engine.tasks.flight import ProposalRow
 from engine.tasks.store import TaskStore
 from engine.wire import RunDir, append_jsonl
 from engine.wire.messages import Kind

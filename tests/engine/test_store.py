@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.observe.audit import audit
-from engine.tasks.rows import OutboxRow, ProposalRow, Solved
+from engine.tasks.flight import ProposalRow
+from engine.tasks.rows import OutboxRow, Solved
 from engine.tasks.store import StoreError, TaskStore
 from engine.tasks.task import Origin
 from engine.wire import RunDir
