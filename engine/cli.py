@@ -16,11 +16,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
+from engine.commands.explain import explain
 from engine.commands.places import DEFAULT_RUN
 from engine.commands.queue_export import export
 from engine.commands.queue_fsck import fsck
 from engine.commands.queue_stat import stat
 from engine.commands.queue_tail import tail
+from engine.commands.replay import replay
 from engine.commands.status import status
 from engine.commands.tasks import check, list_tasks, show
 from engine.commands.tasks_diversity import diversity
@@ -55,6 +57,8 @@ tasks.command(import_file, name="import")
 app.command(queue)
 app.command(tasks)
 app.command(status)
+app.command(explain)
+app.command(replay)
 
 
 @app.command

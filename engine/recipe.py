@@ -1,10 +1,14 @@
-"""Reading a configuration: a recipe that ships with the package, or a TOML file."""
+"""Reading a configuration: a shipped recipe, a TOML file, or what a run was founded with."""
 
 import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from engine.config import TABLES, ConfigError, Table
+from engine.config import TABLES, ConfigError, EngineConfig, SandboxConfig, Table
 
 
 def recipe_names() -> list[str]:
@@ -24,6 +28,27 @@ def read_recipe(name: str) -> dict[str, Table]:
             f"expected a recipe ({', '.join(recipe_names())}) or a .toml file, got {name!r}"
         )
     return tomllib.loads(resources.files("engine.recipes").joinpath(f"{name}.toml").read_text())
+
+
+def founded(config: Mapping[str, Any]) -> tuple[EngineConfig, SandboxConfig]:
+    """The tables of a `run.json`, as they were when the run was founded.
+
+    Keys that only this version knows have their defaults. Raises ConfigError for others.
+    """
+    defaults = EngineConfig()
+    known = {field.name for field in fields(EngineConfig)}
+    table = dict(config["engine"])
+    if unknown := sorted(set(table) - known):
+        raise ConfigError(f"the run was founded with keys that this version lacks: {unknown}")
+    chosen = {name: _like(getattr(defaults, name), value) for name, value in table.items()}
+    return EngineConfig(**chosen), SandboxConfig(**config["sandbox"])
+
+
+def _like(default: object, value: Any) -> Any:  # noqa: ANN401  # from JSON
+    """A value of JSON in the type of a default."""
+    if isinstance(default, StrEnum):
+        return type(default)(value)
+    return tuple(value) if isinstance(default, tuple) else value
 
 
 def _read_tables(path: Path) -> dict[str, Table]:

@@ -3,26 +3,22 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
 
-from engine.choices import NoveltyGate
 from engine.config import EngineConfig, SandboxConfig
 from engine.play.readmission import import_tasks, rejudge
+from engine.recipe import founded
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Task
 from engine.wire import RunDir
 from sandbox import Limits, Sandbox
-
-_GATES = ("reject_trivial", "leak_gate", "max_value_chars", "max_program_chars")
 
 
 def rejudge_run(run: RunDir) -> tuple[int, list[str]]:
     """Certify every task that can be drawn again: how many, and what is wrong with which."""
 
     async def judge() -> list[str | None]:
-        _, limits = _configuration(run)
-        async with _sandbox(limits) as sandbox:
+        _, limits = configuration(run)
+        async with sandbox_of(limits) as sandbox:
             return [problem async for problem in rejudge(sandbox, store.tasks())]
 
     with TaskStore(run.tasks_db, read_only=True) as store:
@@ -34,8 +30,8 @@ def import_into(run: RunDir, tasks: Iterable[Task | None]) -> Counter[str]:
     """Certify tasks and insert them; how many had which fate. WireError beside an engine."""
 
     async def judge() -> Counter[str]:
-        config, limits = _configuration(run)
-        async with _sandbox(limits) as sandbox:
+        config, limits = configuration(run)
+        async with sandbox_of(limits) as sandbox:
             return await import_tasks(sandbox, store, config, tasks)
 
     run.create()
@@ -43,17 +39,14 @@ def import_into(run: RunDir, tasks: Iterable[Task | None]) -> Counter[str]:
         return asyncio.run(judge())
 
 
-def _configuration(run: RunDir) -> tuple[EngineConfig, SandboxConfig]:
-    """The run's gates and limits; those of a new run if it was not founded yet."""
+def configuration(run: RunDir) -> tuple[EngineConfig, SandboxConfig]:
+    """What the run was founded with; that of a new run if it was not founded yet."""
     if not run.run_json.exists():
         return EngineConfig(), SandboxConfig()
-    founded: Any = run.read_run().config
-    engine = founded["engine"]
-    gates = {name: engine[name] for name in _GATES}
-    config = replace(EngineConfig(), **gates, novelty=NoveltyGate(engine["novelty"]))
-    return config, SandboxConfig(**founded["sandbox"])
+    return founded(run.read_run().config)
 
 
-def _sandbox(config: SandboxConfig) -> Sandbox:
+def sandbox_of(config: SandboxConfig) -> Sandbox:
+    """A sandbox with the limits of a run."""
     limits = Limits(wall_s=config.wall_s, memory_mb=config.memory_mb)
     return Sandbox(workers=config.workers, limits=limits, jail=config.jail)

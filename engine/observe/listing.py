@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -42,14 +42,24 @@ def task_table(run: RunDir, *, limit: int) -> Table:
 def task_page(run: RunDir, task_id: str) -> Group:
     """All that is known of one task; EngineError if there is none, or several, of this name."""
     with TaskStore(run.tasks_db, read_only=True) as store:
-        names = store.ids_like(task_id, most=2)
-        stored = store.stored(names[0]) if len(names) == 1 else None
+        return Group(*task_parts(find_task(store, run, task_id)))
+
+
+def find_task(store: TaskStore, run: RunDir, task_id: str) -> Stored:
+    """The one task whose id begins so; EngineError if there is none, or several."""
+    names = store.ids_like(task_id, most=2)
+    stored = store.stored(names[0]) if len(names) == 1 else None
     if stored is None:
         seen = "several" if names else "none"
         raise EngineError(
             f"expected one task of {run.path} whose id begins with {task_id!r}, found {seen}; "
             f"`engine tasks list --run {run.path}` names them"
         )
+    return stored
+
+
+def task_parts(stored: Stored) -> list[RenderableType]:
+    """Facts, program and examples."""
     examples = Table("arguments", "gold", "")
     for example in stored.task.examples:
         is_shown = example in stored.task.shown
@@ -57,7 +67,7 @@ def task_page(run: RunDir, task_id: str) -> Group:
     facts = Table(show_header=False, box=None)
     for name, value in _facts(stored).items():
         facts.add_row(name, Text(value))
-    return Group(facts, Syntax(stored.task.program, "python"), examples)
+    return [facts, Syntax(stored.task.program, "python"), examples]
 
 
 def _facts(stored: Stored) -> dict[str, str]:

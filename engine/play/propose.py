@@ -18,6 +18,7 @@ from engine.play.arena import Arena
 from engine.play.claims import Claims, Place
 from engine.play.completion import Completion, Draft, write
 from engine.play.judge import LOST, Gates, Rejected, admit
+from engine.play.learnability import Belief
 from engine.play.novelty import fingerprinted, is_stored, marks_of
 from engine.play.reward import proposer_reward
 from engine.play.shapes import SHAPES
@@ -216,23 +217,25 @@ class _Journey:
             completion=completion,
             fate=fate,
             detail=detail,
-            reward=reward_of(self.arena.config, attempts, well_formed=fate != UNFORMATTED),
+            reward=reward_of(
+                self.arena.config,
+                attempts.belief if attempts else None,
+                well_formed=fate != UNFORMATTED,
+            ),
             name=self.arena.name("proposer", *self.place),
             attempts=attempts,
             retired=retired,
         )
 
 
-def reward_of(
-    config: EngineConfig, attempts: Attempts | None, *, well_formed: bool = True
-) -> float:
-    """What a proposal earns: `attempts` of its task, None if it is no valid new task."""
-    if attempts is None or attempts.solve_rate is None:
+def reward_of(config: EngineConfig, found: Belief | None, *, well_formed: bool = True) -> float:
+    """What a proposal earns by what was found of its task; None if it is no valid new task."""
+    if found is None or not found.num_attempts:
         return proposer_reward(None, well_formed=well_formed, invalid=config.invalid_reward)
     shape = SHAPES[config.reward_shape]
     if config.estimate is Estimate.FIXED:
-        return proposer_reward(shape(attempts.solve_rate))
-    return proposer_reward(attempts.belief.expectation(shape))
+        return proposer_reward(shape(found.successes / found.num_attempts))
+    return proposer_reward(found.expectation(shape))
 
 
 def demoted(config: EngineConfig, judged: Judged) -> Judged:

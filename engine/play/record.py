@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from engine.play.completion import Completion
 from engine.play.propose import Judged
 from engine.play.round import RoundReport
-from engine.play.solve import Attempt, Attempts
+from engine.play.solve import Attempts
 from engine.prompts import Rendered
 from engine.tasks.flight import AttemptRow, PromptRow, ProposalRow, Written
 from engine.wire.messages import Role
@@ -26,11 +26,22 @@ def proposal_rows(report: RoundReport) -> list[ProposalRow]:
 
 def attempt_rows(report: RoundReport, trained: Collection[Attempts]) -> Iterable[AttemptRow]:
     """Every attempt that has a verdict; those of `trained` go to the trainer."""
-    for attempts in (*report.admitted, *report.practice):
-        prompt_id = _prompt(Role.SOLVER, attempts.prompt, attempts.text).id
-        is_trained = any(attempts is each for each in trained)
-        for attempt in attempts.scored:
-            yield _attempt(attempts, attempt, prompt_id, is_trained=is_trained)
+    for is_measure, sittings in ((True, report.admitted), (False, report.practice)):
+        for attempts in sittings:
+            prompt_id = _prompt(Role.SOLVER, attempts.prompt, attempts.text).id
+            is_trained = any(attempts is each for each in trained)
+            for attempt in attempts.scored:
+                yield AttemptRow(
+                    task_id=attempts.task.id,
+                    verdict=attempt.judgement.value,
+                    text=attempt.completion.text,
+                    reward=attempt.reward,
+                    is_trained=is_trained,
+                    is_measure=is_measure,
+                    written=_written(
+                        attempt.completion, prompt_id, attempt.seed, attempt.components()
+                    ),
+                )
 
 
 def _prompt(role: Role, prompt: Rendered, text: str) -> PromptRow:
@@ -57,20 +68,6 @@ def _proposal(report: RoundReport, judged: Judged, prompt_id: str) -> ProposalRo
         solve_rate=judged.solve_rate,
         task_id=judged.attempts.task.id if judged.attempts else None,
         written=_written(completion, prompt_id, request.params.seed, judged.components()),
-    )
-
-
-def _attempt(
-    attempts: Attempts, attempt: Attempt, prompt_id: str, *, is_trained: bool
-) -> AttemptRow:
-    completion = attempt.completion
-    return AttemptRow(
-        task_id=attempts.task.id,
-        verdict=attempt.judgement.value,
-        text=completion.text,
-        reward=attempt.reward,
-        is_trained=is_trained,
-        written=_written(completion, prompt_id, attempt.seed, attempt.components()),
     )
 
 

@@ -30,7 +30,8 @@ CREATE INDEX IF NOT EXISTS proposals_by_task ON proposals (task_id) WHERE task_i
 CREATE INDEX IF NOT EXISTS proposals_by_round ON proposals (round);
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY, round INTEGER NOT NULL, task_id TEXT NOT NULL, verdict TEXT NOT NULL,
-    text TEXT NOT NULL, reward REAL NOT NULL, is_trained INTEGER NOT NULL,
+    text TEXT NOT NULL, reward REAL NOT NULL,
+    is_trained INTEGER NOT NULL, is_measure INTEGER NOT NULL,
     prompt_id TEXT NOT NULL, sample INTEGER NOT NULL, seed INTEGER, finish TEXT NOT NULL,
     versions TEXT NOT NULL, num_tokens INTEGER NOT NULL, components TEXT NOT NULL
 );
@@ -104,6 +105,8 @@ class AttemptRow:
     reward: float
     is_trained: bool
     """Whether it went to the trainer."""
+    is_measure: bool
+    """Whether it is one of those that measured the task for its proposer."""
     written: Written = field(default_factory=Written)
 
 
@@ -150,6 +153,7 @@ def attempt_row_of(row: sqlite3.Row) -> AttemptRow:
         text=row["text"],
         reward=row["reward"],
         is_trained=bool(row["is_trained"]),
+        is_measure=bool(row["is_measure"]),
         written=written_of(row),
     )
 

@@ -69,12 +69,12 @@ class FlightRecorder(TaskMemory):
             self._db.execute(query, (prompt.id, *about))
         for row in proposals:
             about_it = (number, row.kind, row.version, row.fate, row.detail, row.text)
-            outcome = (row.solve_rate, row.reward, row.task_id)
+            result = (row.solve_rate, row.reward, row.task_id)
             query = "INSERT INTO proposals (round, kind, version, fate, detail, text, solve_rate,"
             query += f" reward, task_id, {_WRITTEN}) VALUES ({','.join('?' * 16)})"
-            self._db.execute(query, (*about_it, *outcome, *written_values(row.written)))
+            self._db.execute(query, (*about_it, *result, *written_values(row.written)))
         for each in attempts:
-            values = (number, each.task_id, each.verdict, each.text, each.reward, each.is_trained)
+            outcome = (each.verdict, each.text, each.reward, each.is_trained, each.is_measure)
             query = "INSERT INTO attempts (round, task_id, verdict, text, reward, is_trained,"
-            query += f" {_WRITTEN}) VALUES ({','.join('?' * 13)})"
-            self._db.execute(query, (*values, *written_values(each.written)))
+            query += f" is_measure, {_WRITTEN}) VALUES ({','.join('?' * 14)})"
+            self._db.execute(query, (number, each.task_id, *outcome, *written_values(each.written)))
