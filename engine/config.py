@@ -16,6 +16,7 @@ from engine.prompts.forms import Form
 from engine.tasks.eviction import Eviction
 from engine.tasks.pools import Weighting
 from engine.tasks.seeds import SeedSet
+from engine.wire.messages import MAIN_KINDS, Kind
 
 Table = dict[str, object]
 
@@ -29,7 +30,8 @@ PER_INVOCATION = frozenset({
 """Keys of [engine] that may change when a run is resumed: how long and how fast, not what."""
 
 _COUNTS = (
-    "minutes", "steps", "deduction", "abduction", "induction", "references",
+    "minutes", "steps", "deduction", "abduction", "induction", "error",
+    "references",
     "seed_factor", "solver_shots", "solver_tasks", "staleness", "probe_samples",
 )  # fmt: skip
 """Keys of [engine] that may be 0 but not less."""
@@ -83,6 +85,8 @@ class EngineConfig:
     """Rounds of this kind per cycle."""
     induction: int = 1
     """Rounds of this kind per cycle."""
+    error: int = 0
+    """Rounds per cycle of error deduction, the fourth kind of AZR's appendix."""
     prompts: int = 1
     """Prompts of the proposer per round, each with references of its own."""
     proposals: int = 16
@@ -196,8 +200,15 @@ class EngineConfig:
                 "engine.sglang_urls, where servers run; one of the two"
             )
         self._check_attempts()
-        if self.deduction + self.abduction + self.induction < 1:
-            raise ConfigError("one of engine.deduction, .abduction, .induction must be above 0")
+        if self.deduction + self.abduction + self.induction + self.error < 1:
+            raise ConfigError(
+                "one of engine.deduction, .abduction, .induction, .error must be above 0"
+            )
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Those that a run has seeds and an exam of, played or not, and error deduction if so."""
+        return (*MAIN_KINDS, Kind.ERROR) if self.error else MAIN_KINDS
 
     def _check_attempts(self) -> None:
         low, high = self.band

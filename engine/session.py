@@ -156,13 +156,17 @@ class Session:
         self.board.phase = "certifying seeds"
         num_inputs = self.config.num_inputs
         programs = seed_programs(self.config.seeds)
-        tasks = await certified_tasks(self.sandbox, programs, num_inputs=num_inputs)
+        tasks = await certified_tasks(
+            self.sandbox, programs, num_inputs=num_inputs, kinds=self.config.kinds
+        )
         self.store.add_seeds(tasks)
         arena = Arena(
             config=self.config, policy=self.policy, sandbox=self.sandbox, run_id=self.run_id
         )
         await Seeding(arena=arena, store=self.store, on_batch=self._on_seeds).run()
-        self.exam = await certified_tasks(self.sandbox, held_out_programs(), num_inputs=num_inputs)
+        self.exam = await certified_tasks(
+            self.sandbox, held_out_programs(), num_inputs=num_inputs, kinds=self.config.kinds
+        )
 
     async def _measure(self) -> None:
         """Probe and exam of the version at hand, appended to evaluations.jsonl."""

@@ -2,7 +2,8 @@
 
 Beside every solve rate stands what the same rows give to a trivial answer: deduction - repeat the
 first argument; abduction - give the wanted result as the argument; induction - a function that
-returns its first argument. A solver is worth something above that line only.
+returns its first argument; error deduction - say that there is none. A solver is worth something
+above that line only.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from engine.policy.protocol import Policy
 from engine.prompts import Proposal
 from engine.tasks.seeds import SeedProgram
 from engine.tasks.store import TaskStore
-from engine.tasks.task import Origin, Task
-from engine.wire.messages import Kind
+from engine.tasks.task import NO_ERROR, Origin, Task
+from engine.wire.messages import MAIN_KINDS, Kind
 from sandbox import Call, Sandbox
 
 FIRST_ARGUMENT = "def f(*a, **k):\n    return a[0]"
@@ -43,12 +44,16 @@ class ExamError(Exception):
 
 
 async def certified_tasks(
-    sandbox: Sandbox, programs: Sequence[SeedProgram], *, num_inputs: int
+    sandbox: Sandbox,
+    programs: Sequence[SeedProgram],
+    *,
+    num_inputs: int,
+    kinds: Sequence[Kind] = MAIN_KINDS,
 ) -> list[Task]:
-    """One task of each kind per program, certified like any proposal."""
+    """One task of each of these kinds per program, certified like any proposal."""
     tasks = []
     for program in programs:
-        for kind in Kind:
+        for kind in kinds:
             num = num_inputs if kind is Kind.INDUCTION else 1
             proposal = Proposal(
                 program=program.program,
@@ -95,13 +100,15 @@ async def take_exam(
             right=sum(answer.result().num_right for k, answer, _ in rows if k is kind),
             baseline=sum(guess.result() for k, _, guess in rows if k is kind),
         )
-        for kind in Kind
+        for kind in config.kinds
     ]
 
 
 async def _trivial_is_right(sandbox: Sandbox, task: Task) -> bool:
     if task.kind is Kind.ABDUCTION:
         return await judge(sandbox, task, task.examples[0].shown) is Judgement.RIGHT
+    if task.kind is Kind.ERROR:
+        return await judge(sandbox, task, NO_ERROR) is Judgement.RIGHT
     wanted = task.hidden if task.kind is Kind.INDUCTION else task.examples
     # A program that returns its first argument spares us splitting an argument list as text.
     call = Call(program=FIRST_ARGUMENT, args=[example.args for example in wanted])

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from engine.play.round import RoundReport
-from engine.wire.messages import Finish, Kind, Role
+from engine.wire.messages import MAIN_KINDS, Finish, Kind, Role
 
 WINDOW_ROUNDS = 12
 WINDOW_S = 30.0
@@ -62,6 +62,12 @@ class Board:
         """Take in a committed round."""
         self.rounds += 1
         self.recent.append(report)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Those that are worth a line."""
+        others = {report.kind for report in self.recent} - set(MAIN_KINDS)
+        return (*MAIN_KINDS, *others)
 
     def mean_reward(self, role: Role, kind: Kind) -> float | None:
         """Mean reward of a role and kind in the window."""

@@ -4,11 +4,13 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.wire.messages import Kind
+from engine.wire.messages import MAIN_KINDS, Kind
 
 Row = Mapping[str, object]
 
-COLOURS = {"deduction": "#2563eb", "abduction": "#d97706", "induction": "#059669"}
+COLOURS = {
+    "deduction": "#2563eb", "abduction": "#d97706", "induction": "#059669", "error": "#7c3aed",
+}  # fmt: skip
 SMOOTH = 6
 """Rounds (or steps) of a running mean."""
 
@@ -76,6 +78,8 @@ def by_kind(rows: Sequence[Row], numerator: str, denominator: str) -> list[Curve
     curves = []
     for kind in Kind:
         mine = [r for r in rows if r["kind"] == kind.value and number(r, denominator)]
+        if not mine and kind not in MAIN_KINDS:
+            continue
         curves.append(
             Curve(
                 label=kind.value,
@@ -92,6 +96,8 @@ def mean_by_kind(rows: Sequence[Row], key: str) -> list[Curve]:
     curves = []
     for kind in Kind:
         mine = [r for r in rows if r["kind"] == kind.value and r.get(key) is not None]
+        if not mine and kind not in MAIN_KINDS:
+            continue
         curves.append(
             Curve(
                 label=kind.value,

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from engine.observe.board import Board
-from engine.wire.messages import Kind, Role
+from engine.wire.messages import Role
 
 REDRAW_S = 0.5
 LINE_EVERY_S = 15.0
@@ -39,8 +39,12 @@ async def show(board: Board) -> None:
 def line(board: Board) -> str:
     """The board in one line, for logs."""
     minutes = (time.monotonic() - board.started) / 60
-    valid = " ".join(f"{kind.value[:3]} {_percent(board.valid_share(kind))}" for kind in Kind)
-    solved = " ".join(f"{kind.value[:3]} {_percent(board.solve_rate(kind))}" for kind in Kind)
+    valid = " ".join(
+        f"{kind.value[:3]} {_percent(board.valid_share(kind))}" for kind in board.kinds
+    )
+    solved = " ".join(
+        f"{kind.value[:3]} {_percent(board.solve_rate(kind))}" for kind in board.kinds
+    )
     return (
         f"{minutes:5.1f} min | step {board.version} {board.goal} | {board.phase} | "
         f"valid {valid} | solved {solved} | {board.tokens.per_s:.0f} tok/s | "
@@ -79,7 +83,7 @@ def _head(board: Board) -> Table:
 
 def _kinds(board: Board) -> Table:
     table = Table("kind", "proposer reward", "valid", "solver reward", "solve rate", expand=True)
-    for kind in Kind:
+    for kind in board.kinds:
         table.add_row(
             kind.value,
             _number(board.mean_reward(Role.PROPOSER, kind)),

@@ -17,7 +17,7 @@ from typing import Literal
 from engine.play.reward import Judgement
 from engine.prompts import Proposal
 from engine.prompts.leak import gives_away, leaks
-from engine.tasks.task import Example, Origin, Task
+from engine.tasks.task import Example, Origin, Task, as_run
 from engine.wire.messages import Kind
 from sandbox import (
     Call,
@@ -86,7 +86,7 @@ async def admit(
         fate = "arguments" if args.verdict is Verdict.INVALID else args.verdict.value
         return Rejected(fate=fate, detail=args.error)
     # In their one spelling, for the gold must be that of the arguments a task shows.
-    certificate = await certify(sandbox, program=proposal.program, args=args)
+    certificate = await certify(sandbox, program=as_run(kind, proposal.program), args=args)
     if isinstance(certificate, Rejection):
         return Rejected(fate=certificate.reason, detail=certificate.detail)
     shown = [render(value) for value in certificate.values]
@@ -116,7 +116,7 @@ async def admit(
 async def judge(sandbox: Sandbox, task: Task, answer: str, ruling: Ruling = STRICT) -> Judgement:
     """Whether an answer is right, by the canonical bytes of what a guest makes of it."""
     judgement, seed = await _ask(sandbox, task, answer, ruling)
-    if judgement is not Judgement.RIGHT or task.kind is Kind.DEDUCTION:
+    if judgement is not Judgement.RIGHT or task.kind in (Kind.DEDUCTION, Kind.ERROR):
         return judgement
     # A program that was certified on one input may toss a coin on another: right must be right
     # again in another zygote, with another hash seed and address layout.
@@ -141,9 +141,20 @@ async def _ask(
 def _call(task: Task, answer: str, ruling: Ruling) -> Call:
     if task.kind is Kind.DEDUCTION:
         return Call(program=None, args=[answer])
+    if task.kind is Kind.ERROR:
+        return Call(program=None, args=[_error_name(answer)])
     if task.kind is Kind.ABDUCTION:
         return Call(program=task.program, args=[answer, task.examples[0].args])
     return Call(program=answer, args=[example.args for example in _wanted(task, ruling)])
+
+
+def _error_name(answer: str) -> str:
+    """The literal of an exception's name, of which a traceback's last line is one wording.
+
+    What is no name stays as it is, and is no literal.
+    """
+    name = answer.strip().strip("'\"`").split(":", 1)[0].strip()
+    return repr(name) if name.isidentifier() and name.isascii() else answer
 
 
 def _tells_of_gold(outcome: Outcome) -> bool:

@@ -18,10 +18,13 @@ from engine.tasks.task import Task
 from engine.wire.messages import Kind
 from sandbox import Sandbox
 
+_UNPROBED = (Kind.INDUCTION, Kind.ERROR)
+"""Kinds in which what a program does with probes is not the point."""
+
 
 async def fingerprinted(sandbox: Sandbox, config: EngineConfig, task: Task) -> Task:
     """The task with its behaviour, if the gate asks for it."""
-    if config.novelty is not NoveltyGate.BEHAVIOUR or task.kind is Kind.INDUCTION:
+    if config.novelty is not NoveltyGate.BEHAVIOUR or task.kind in _UNPROBED:
         return task
     behaviour = await behaviour_of(sandbox, task.program, task.examples[0].args)
     return replace(task, behaviour=behaviour)

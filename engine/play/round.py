@@ -159,7 +159,7 @@ async def _audit(arena: Arena, store: TaskStore, plan: Plan) -> list[Retirement]
     [task] = tasks
     finding = await audit(
         arena.sandbox,
-        program=task.program,
+        program=task.run,
         args=[example.args for example in task.examples],
         gold=[example.gold for example in task.examples],
         family=stream(arena.config.seed, "family", plan.number).randrange(2),

@@ -80,6 +80,8 @@ class Seeding:
         await self._plant(PROGRAM_KINDS)
         if self.arena.config.induction:
             await self._plant([Kind.INDUCTION])
+        if self.arena.config.error:
+            await self._plant([Kind.ERROR])
 
     async def _plant(self, kinds: Sequence[Kind]) -> None:
         """Batches of these kinds in turn until there are enough of the first."""
@@ -206,7 +208,7 @@ class Seeding:
 
     def _in_all_kinds(self, kind: Kind, tasks: Sequence[Task]) -> list[Task]:
         """A program with an argument list is a task of both kinds that have one."""
-        if kind is Kind.INDUCTION:
+        if kind not in PROGRAM_KINDS:
             return list(tasks)
         return [replace(task, kind=each) for task in tasks for each in PROGRAM_KINDS]
 

@@ -37,7 +37,7 @@ def parse_answer(kind: Kind, completion: str, *, lead: str) -> Answer | Malforme
         program = _tidy(_first_block(lead + completion))
         return Answer(text=program) if ":" in program else Malformed("no_program")
     line = completion.split("\n", 1)[0].strip()
-    if kind is Kind.DEDUCTION:
+    if kind in (Kind.DEDUCTION, Kind.ERROR):
         return Answer(text=line) if line else Malformed("empty")
     args = _before_closing(line, ")")
     return Malformed("open_call") if args is None else Answer(text=args)

@@ -35,7 +35,7 @@ A proposer's prompt never contains a gold: a reference is a program and its call
 from collections.abc import Sequence
 
 from engine.prompts.forms import Rendered
-from engine.tasks.task import Task
+from engine.tasks.task import Task, error_of
 from engine.wire.messages import Kind
 
 BLOCK_END = "\n\n"
@@ -47,11 +47,13 @@ BLOCK_STOPS = (BLOCK_END, FENCE)
 _PROPOSE = {
     Kind.DEDUCTION: "# Python functions, each with one call whose result takes some thought.",
     Kind.ABDUCTION: "# Python functions, each with one call to be guessed from its result.",
+    Kind.ERROR: "# Python functions, each with one call that may end with an error.",
     Kind.INDUCTION: "# Python functions, each with what it does and different calls.",
 }
 _SOLVE = {
     Kind.DEDUCTION: "# Python functions and the exact result of a call.",
     Kind.ABDUCTION: "# Python functions and a call that gives the result.",
+    Kind.ERROR: "# Python functions and the error that a call ends with, or NoError.",
     Kind.INDUCTION: "# Python functions written from examples of their results.",
 }
 
@@ -87,6 +89,7 @@ def solve(task: Task, shots: Sequence[Task]) -> Rendered:
         lead = {
             Kind.DEDUCTION: f"assert f({example.args}) ==",
             Kind.ABDUCTION: f"assert {example.shown} == f(",
+            Kind.ERROR: f"# f({example.args}) ends with",
         }[task.kind]
         text = f"{task.program}\n{lead}"
         stop = ("\n",)
@@ -112,6 +115,8 @@ def _solved_block(kind: Kind, shot: Task) -> str:
     example = shot.examples[0]
     if kind is Kind.DEDUCTION:
         return f"{shot.program}\nassert f({example.args}) == {example.shown}"
+    if kind is Kind.ERROR:
+        return f"{shot.program}\n# f({example.args}) ends with {error_of(example)}"
     if kind is Kind.ABDUCTION:
         return f"{shot.program}\nassert {example.shown} == f({example.args})"
     return f"{_shown_examples(shot)}{shot.program}"

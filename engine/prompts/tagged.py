@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.prompts.forms import Form, Rendered
 from engine.prompts.tag_readers import ANSWERED, THINK
-from engine.tasks.task import Task
+from engine.tasks.task import Task, error_of
 from engine.wire.messages import Kind
 
 STOPS = (ANSWERED,)
@@ -85,7 +85,8 @@ def _shown(references: Sequence[Task], *, show_outputs: bool) -> list[str]:
         example = task.examples[0]
         blocks = [_fenced("python", task.program), _fenced("input", example.args)]
         if show_outputs:
-            blocks.append(_fenced("output", example.shown))
+            shown = error_of(example) if task.kind is Kind.ERROR else example.shown
+            blocks.append(_fenced("output", shown))
         parts.append(f"Task {number}:\n" + "\n".join(blocks))
     return parts
 
@@ -112,7 +113,8 @@ def _solution(task: Task) -> str:
         return "Answer:\n" + _fenced("python", task.program)
     if task.kind is Kind.ABDUCTION:
         return "Answer:\n" + _fenced("input", example.args)
-    return "Answer:\n" + _fenced("output", example.shown)
+    shown = error_of(example) if task.kind is Kind.ERROR else example.shown
+    return "Answer:\n" + _fenced("output", shown)
 
 
 def _fenced(word: str, text: str) -> str:

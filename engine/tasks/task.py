@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from engine.wire.messages import Kind
 
@@ -24,6 +25,30 @@ class Origin(StrEnum):
     """A proposer of this run."""
 
 
+NO_ERROR: Final = "NoError"
+"""Gold of an error deduction task whose call ends well."""
+_NAMED: Final = f"""
+
+
+def _named(function):
+    def f(*args, **kwargs):
+        try:
+            function(*args, **kwargs)
+        except Exception as error:
+            return type(error).__name__
+        return {NO_ERROR!r}
+    return f
+
+
+f = _named(f)
+"""
+
+
+def as_run(kind: Kind, program: str) -> str:
+    """A program as the sandbox runs it for a kind: in error deduction f gives its error's name."""
+    return program + _NAMED if kind is Kind.ERROR else program
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One argument list of a program and the value it gives."""
@@ -34,6 +59,11 @@ class Example:
     """Canonical bytes of the value."""
     shown: str
     """The value as literal text, for prompts."""
+
+
+def error_of(example: Example) -> str:
+    """The name of the error that is an example's value, without quotes."""
+    return example.shown.strip("'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +92,11 @@ class Task:
     def __post_init__(self) -> None:
         if not self.examples:
             raise ValueError("a task needs at least one example, got none")
+
+    @property
+    def run(self) -> str:
+        """The program as the sandbox runs it."""
+        return as_run(self.kind, self.program)
 
     @property
     def id(self) -> str:

@@ -41,6 +41,12 @@ class Kind(StrEnum):
     DEDUCTION = "deduction"
     ABDUCTION = "abduction"
     INDUCTION = "induction"
+    ERROR = "error"
+    """Error deduction: which exception a call ends with, if any. An option (AZR, appendix D.1)."""
+
+
+MAIN_KINDS: Final = (Kind.DEDUCTION, Kind.ABDUCTION, Kind.INDUCTION)
+"""The kinds that every run has seeds and an exam of."""
 
 
 class Finish(StrEnum):

@@ -131,6 +131,7 @@ async def _play(
         deduction=int(kind is Kind.DEDUCTION),
         abduction=int(kind is Kind.ABDUCTION),
         induction=int(kind is Kind.INDUCTION),
+        error=int(kind is Kind.ERROR),
         proposals=len(propose),
         solver_rollouts=attempts,
         rounds_in_flight=1,
@@ -140,7 +141,7 @@ async def _play(
     )
     played = Played(run=RunDir(directory).create())
     with TaskStore(played.run.tasks_db) as store:
-        store.add_seeds(await certified_tasks(sandbox, [SEED], num_inputs=4))
+        store.add_seeds(await certified_tasks(sandbox, [SEED], num_inputs=4, kinds=config.kinds))
         ring = RingWriter.open(played.run.ring, capacity=1 << 20, run_id=bytes(16))
         player = Player(
             config=config,

@@ -286,3 +286,51 @@ async def test_an_abduction_answer_that_is_right_by_a_coin_toss_is_not_right(san
     verdicts = [await judge(sandbox, task, letters) for _ in range(12)]
     assert set(verdicts) == {Judgement.WRONG}
     assert await judge(sandbox, task, "'x'") is Judgement.RIGHT
+
+
+# -- error deduction
+
+GUARDED = """
+class Cold(Exception):
+    pass
+
+def f(x):
+    if x < 0:
+        raise Cold("below")
+    return [10 // x, {1: 'a'}[x]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "gold", "wrong"),
+    [
+        ("1", "NoError", ["ValueError", "None", "", "no error"]),
+        ("2", "KeyError", ["NoError", "LookupError", "keyerror", "KeyError or NoError"]),
+        ("0", "ZeroDivisionError", ["ArithmeticError", "division by zero", "1 / 0"]),
+        ("-1", "Cold", ["Exception", "NoError", "__main__.Cold"]),
+    ],
+)
+async def test_an_error_answer_is_right_exactly_if_it_names_the_class(sandbox, args, gold, wrong):
+    task = await admitted(sandbox, GUARDED, args, kind=Kind.ERROR)
+    assert isinstance(task, Task), task
+    assert (task.program, task.examples[0].shown) == (GUARDED, repr(gold))
+    for answer in (gold, f" {gold}\n", f"'{gold}'", f"`{gold}`", f"{gold}: some words"):
+        assert await judge(sandbox, task, answer) is Judgement.RIGHT, answer
+    for answer in wrong:
+        assert await judge(sandbox, task, answer) in (Judgement.WRONG, Judgement.MALFORMED), answer
+
+
+@pytest.mark.parametrize(
+    ("program", "fate"),
+    [
+        ("def f(x):\n    raise SystemExit(1)", "raised"),
+        ("def f(x):\n    while True: pass", "timeout"),
+        ("def f(x):\n    if hash(str(x)) % 2:\n        raise ValueError\n    return x", "screen"),
+        ("def f(x):\n    return 7", "trivial"),
+        ("def f(x:\n    return 7", "syntax"),
+    ],
+)
+async def test_what_is_no_error_task_says_why_in_one_word(sandbox, program, fate):
+    found = await admitted(sandbox, program, "3", kind=Kind.ERROR)
+    assert isinstance(found, Rejected)
+    assert found.fate == fate

@@ -25,7 +25,7 @@ from engine.tasks.pools import Weighting
 from engine.tasks.seeds import IDENTITY
 from engine.tasks.store import TaskStore
 from engine.wire import Producer, RingWriter, RunDir, decode_group
-from engine.wire.messages import Kind, Role
+from engine.wire.messages import MAIN_KINDS, Role
 
 BATCH = 40
 CAPACITY = 40
@@ -118,7 +118,7 @@ async def study(sandbox, run, steps):
         )  # fmt: skip
         await player.play(lambda: pupil.version >= steps)
         groups = [decode_group(row.payload) for row in store.outbox(0)]
-        kept = {kind: store.num_tasks(kind) for kind in Kind}
+        kept = {kind: store.num_tasks(kind) for kind in MAIN_KINDS}
         rounds = {stored.task.id: stored.round for stored in store.stored_tasks()}
         everything = [store.stored(i) for i in store.ids_like("", most=10**6)]
         ring.close()
@@ -168,7 +168,7 @@ async def test_t18_a_learning_policy_plays_fairly_and_its_curriculum_moves(
     ages.sort()
     early, late = ages[: len(ages) // 4], ages[-len(ages) // 4 :]
     assert mean_parent(late) > mean_parent(early) + 1, "what is shown moves on with what is found"
-    for kind in Kind:
+    for kind in MAIN_KINDS:
         assert kept[kind] <= CAPACITY + 1
     if steps >= 100:
         half = lesson.resident_mb[len(lesson.resident_mb) // 2]

@@ -21,7 +21,7 @@ from engine.tasks.seeds import SeedSet, seed_programs
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin
 from engine.wire import Producer, RingWriter, RunDir, decode_group
-from engine.wire.messages import Kind, Role
+from engine.wire.messages import MAIN_KINDS, Kind, Role
 
 WORDS = {
     "form": Form, "estimate": Estimate, "solver_mix": SolverMix, "novelty": NoveltyGate,
@@ -78,7 +78,7 @@ def play_paper(sandbox, tmp_path):
             policy = ScriptedPolicy(recite)
             arena = Arena(config=config, policy=policy, sandbox=sandbox)
             await Seeding(arena=arena, store=store, on_batch=lambda _: None).run()
-            match.seeds = {kind: store.num_tasks(kind, Origin.SEED) for kind in Kind}
+            match.seeds = {kind: store.num_tasks(kind, Origin.SEED) for kind in MAIN_KINDS}
             ring = RingWriter.open(run.ring, capacity=1 << 24, run_id=bytes(16))
             player = Player(
                 config=config, policy=policy, sandbox=sandbox, store=store,
@@ -109,7 +109,7 @@ async def test_t13_the_solver_trains_on_the_tasks_of_its_own_step(play_paper):
 
 async def test_with_a_lag_the_solver_trains_on_the_tasks_of_the_step_before(play_paper):
     match = await play_paper(6, solver_lag=1)
-    for kind in Kind:
+    for kind in MAIN_KINDS:
         first, second = match.rounds_of(kind)
         before = {attempts.task.id for attempts in first.admitted}
         assert before <= {attempts.task.id for attempts in second.practice}

@@ -155,6 +155,7 @@ def test_a_solved_shot_reads_back_as_the_answer_it_shows(data, kind):
         Kind.DEDUCTION: example.shown,
         Kind.ABDUCTION: example.args,
         Kind.INDUCTION: task.program,
+        Kind.ERROR: example.shown.strip("'"),
     }[kind]
     assert parse_answer(kind, shot.removeprefix(begun), lead=prompt.lead) == Answer(text=expected)
 

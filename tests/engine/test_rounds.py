@@ -100,6 +100,22 @@ async def test_an_abduction_round_pays_for_right_answers(play):
     assert abduction.rewards(Role.SOLVER) == [1.0, -0.5] * 4
 
 
+@pytest.mark.parametrize("form", Form)
+async def test_a_round_of_error_deduction_pays_for_the_right_name(play, form):
+    program = "def f(x):\n    return {1: 2}[x]"
+    in_words = f"<answer>```python\n{program}\n```\n```input\n3\n```</answer>"
+    proposal = program.removeprefix("def f(") + "\nprint(f(3))"
+    answers = [" KeyError\n", " NoError\n"]
+    said = [f"<answer>```output\n{answer.strip()}\n```</answer>" for answer in answers]
+    think = "</think>" if form is Form.TAGS else "<think>so</think>"
+    if form is not Form.BLOCKS:
+        proposal, answers = think + in_words, [think + each for each in said]
+    played = await play(Kind.ERROR, propose=[proposal], solve=answers, form=form)
+    assert played.fates() == ["admitted"]
+    assert played.rewards(Role.SOLVER) == [1.0, -0.5] * 4
+    assert played.rewards(Role.PROPOSER) == [0.5]
+
+
 async def test_an_induction_round_pays_for_right_answers(play):
     described = " puts it in a list\nf('a')\nf(2)\nf([3])\nf((4,))\n\n"
     induction = await play(
