@@ -5,14 +5,16 @@
     ring <- push in order <- outbox <- one transaction (tasks, proposals, groups, next plan)
 
 Rounds run side by side and are committed in the order of their numbers. `play` waits for credit
-(unblocked by a published version), for a running round, or for space in the ring (unblocked by the
-trainer's commit); each wait is a bounded sleep. Rounds that are cut by a cancellation or a kill
-leave nothing behind but their plan: they are played again from it.
+(unblocked by a published version), for a running round, for space in the ring (unblocked by the
+trainer's commit), or for a store that can be written again (`patience`); each wait is a bounded
+sleep. Rounds that are cut by a cancellation or a kill leave nothing behind but their plan: they are
+played again from it.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.config import EngineConfig
 from engine.play.arena import Arena
@@ -20,6 +22,7 @@ from engine.play.claims import Claims
 from engine.play.commit import Committer
 from engine.play.occupancy import Occupancy
 from engine.play.outbox import Outbox
+from engine.play.patience import patiently
 from engine.play.plan import Plan
 from engine.play.round import RoundReport, play_round
 from engine.play.scheduler import RoundOrder, has_credit
@@ -56,6 +59,7 @@ class Player:
     _order: RoundOrder = field(init=False)
     _ended: dict[int, RoundReport] = field(default_factory=dict, init=False)
     _committer: Committer = field(init=False)
+    _committing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -80,7 +84,7 @@ class Player:
         self._committer.plan_first()
         async with asyncio.TaskGroup() as rounds:
             while not should_stop():
-                has_room = self.outbox.pump()
+                has_room = await patiently(self.outbox.pump, self.waits)
                 if self._may_start():
                     plan = self._committer.plan(self._order.start())
                     rounds.create_task(self._round(plan))
@@ -92,11 +96,13 @@ class Player:
         report = await play_round(self.arena, self.store, self._claims, plan)
         self._ended[plan.number] = report
         self._order.end(plan.number)
-        while self._order.is_due(self._order.first):
-            report = self._ended.pop(self._order.first)
-            self.on_round(self._committer.commit(report))
-            self._order.commit()
-            self.outbox.pump()
+        async with self._committing:  # a pause must not let another round overtake
+            while self._order.is_due(self._order.first):
+                report = self._ended.pop(self._order.first)
+                commit = partial(self._committer.commit, report)
+                self.on_round(await patiently(commit, self.waits))
+                self._order.commit()
+                await patiently(self.outbox.pump, self.waits)
 
     def _may_start(self) -> bool:
         return self._order.can_start() and has_credit(

@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from engine.tasks import flight
 from engine.tasks.rows import SCHEMA, TABLES
+
+LOCKED_S: Final = 1.0
+"""How long a statement waits for somebody else's lock; the process does nothing else meanwhile."""
 
 
 class StoreError(Exception):
@@ -29,7 +32,7 @@ class Database:
             )
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCKED_S)
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path} cannot be opened as a task file: {error}") from None
         try:
