@@ -10,6 +10,7 @@ import os
 import signal
 import sqlite3
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +69,7 @@ def serve(
     recipe: str = DEFAULT_RECIPE,
     with_trainer: bool = False,
     cache: Path = DEFAULT_CACHE,
+    api: str = "",
     engine: EngineConfig = EngineConfig(),  # noqa: B008  # frozen
     sandbox: SandboxConfig = SandboxConfig(),  # noqa: B008  # frozen
     trainer: dict[str, str] | None = None,
@@ -84,18 +86,24 @@ def serve(
         Also run `trainer run` on this directory, and restart it if it is killed.
     cache
         Where converted models are kept.
+    api
+        Also answer HTTP at HOST:PORT, e.g. 127.0.0.1:8460: /health, /metrics, /status, /tasks,
+        /run_code. The same as --engine.api.
     trainer
         Keys of the trainer's table, e.g. --trainer.lr 1e-5; `trainer run --help` lists them.
     """
     _require_extras()
     import uvloop
 
+    from engine.api.door import open_door
     from engine.policy.pretrained import resolve_model
     from engine.service import serve as serve_run
     from engine.wire import RunDir
 
     table = {**read_recipe(recipe).get("trainer", {}), **_typed(trainer or {})}
+    engine = replace(engine, api=api) if api else engine
     config = RunConfig(engine=engine, sandbox=sandbox, trainer=table)
+    door = open_door(engine)
     directory = RunDir(run).create()
     logging.basicConfig(
         filename=directory.engine_log,
@@ -103,7 +111,11 @@ def serve(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     model = resolve_model(engine.model, cache=cache).resolve()
-    code = uvloop.run(serve_run(directory, config, model=model, with_trainer=with_trainer))
+    if door is not None:
+        print(f"api: {door.url}", file=sys.stderr, flush=True)
+    code = uvloop.run(
+        serve_run(directory, config, model=model, with_trainer=with_trainer, door=door)
+    )
     if code == 0:
         print(f"report: {directory.report}\ncheckpoint: {_newest(directory.checkpoints)}")
     else:

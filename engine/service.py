@@ -1,18 +1,19 @@
 """`engine serve`: opens everything a session needs, and closes it in reverse order.
 
-Beside the session run, as children of one task group: the display, the observer, and with
-`--with-trainer` the trainer's supervisor; each polls or waits with a bound. A signal cancels the
-session, lets the trainer write its checkpoint, and ends the rest.
+Beside the session run, as children of one task group: the display, the observer, with
+`--with-trainer` the trainer's supervisor, with `--api` the HTTP interface; each polls or waits
+with a bound. A signal cancels the session, lets the trainer write its checkpoint, ends the rest.
 """
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
+from engine.api.door import Door
 from engine.child import TrainerChild
-from engine.config import EngineConfig, RunConfig
+from engine.config import EngineConfig, RunConfig, SandboxConfig
 from engine.observe import live
 from engine.observe.board import Board
 from engine.policy.protocol import Policy
@@ -25,7 +26,9 @@ RING_CAPACITY = 1 << 26
 """Bytes; a batch is well below one of them, and checkpoints are several batches apart."""
 
 
-async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bool) -> int:
+async def serve(
+    run: RunDir, config: RunConfig, *, model: Path, with_trainer: bool, door: Door | None = None
+) -> int:
     """Run one invocation; returns the exit code (0 done, 130 or 143 stopped by a signal)."""
     board = Board(run=str(run.path))
     async with contextlib.AsyncExitStack() as stack:
@@ -52,7 +55,27 @@ async def serve(run: RunDir, config: RunConfig, *, model: Path, with_trainer: bo
             child=_child(run, board, ring) if with_trainer else None,
             run_id=founded.run_id,
         )
-        return await _until_signal(session)
+        api = None if door is None else _serve_api(door, session, config.sandbox)
+        return await _until_signal(session, api)
+
+
+async def _serve_api(door: Door, session: Session, limits: SandboxConfig) -> None:
+    """The HTTP interface, until cancelled."""
+    from engine.api.scene import Scene
+    from engine.api.server import serve as serve_api
+
+    scene = Scene(
+        run=session.run,
+        board=session.board,
+        counters=session.counters,
+        policy=session.policy,
+        sandbox=session.sandbox,
+        store=session.store,
+        ring=session.ring,
+        ring_capacity=RING_CAPACITY,
+        limits=limits,
+    )
+    await serve_api(door, scene)
 
 
 def _child(run: RunDir, board: Board, ring: RingWriter) -> TrainerChild:
@@ -67,13 +90,15 @@ def _link(link: Path, *, target: Path) -> None:
     fresh.replace(link)
 
 
-async def _until_signal(session: Session) -> int:
+async def _until_signal(session: Session, api: Coroutine[object, object, None] | None) -> int:
     """Play; on SIGINT or SIGTERM cancel the play, let the trainer write its checkpoint."""
     received: list[int] = []
     async with asyncio.TaskGroup() as group:
         beside = [group.create_task(session.observe()), group.create_task(live.show(session.board))]
         if session.child:
             beside.append(group.create_task(session.child.supervise()))
+        if api is not None:
+            beside.append(group.create_task(api))
         playing = group.create_task(session.play())
 
         def stop(number: int) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import asdict, dataclass, field
 
+from engine.api.counters import Counters
 from engine.child import TrainerChild
 from engine.config import EngineConfig
 from engine.errors import EngineError
@@ -70,6 +71,7 @@ class Session:
     board: Board
     child: TrainerChild | None
     run_id: bytes
+    counters: Counters = field(default_factory=Counters, init=False)
     follower: VersionFollower = field(init=False)
     waits: Waits = field(init=False)
     occupancy: Occupancy = field(default_factory=Occupancy, init=False)
@@ -249,6 +251,7 @@ class Session:
 
     def _on_round(self, report: RoundReport) -> None:
         self.board.add_round(report)
+        self.counters.add(report)
         append_jsonl(self.run.engine_metrics, round_row(report))
 
     def _evaluations(self) -> list[dict[str, object]]:

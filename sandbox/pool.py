@@ -166,6 +166,7 @@ class Sandbox:
             num_calls=self._tally.verdicts.total(),
             verdicts=dict(self._tally.verdicts),
             busy_s=self._tally.busy_s,
+            latency=tuple(self._tally.latency),
             pids=tuple(worker.pid for worker in workers if worker.pid),
         )
 

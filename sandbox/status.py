@@ -1,5 +1,6 @@
 """What a pool says of itself: its layers, its queue, its counters."""
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -19,6 +20,10 @@ LAYERS = (
 )
 """Every layer, as a zygote or the host reports it; the first three are never optional."""
 MANDATORY = LAYERS[:3]
+LATENCY_BOUNDS_S = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper ends of the ranges by which calls are counted; one more is without an end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,8 @@ class Status:
     verdicts: dict[str, int]
     busy_s: float
     """Seconds of guests, summed over the workers."""
+    latency: tuple[int, ...] = ()
+    """Calls by how long their guests took, one count for each range of LATENCY_BOUNDS_S."""
     pids: tuple[int, ...]
 
 
@@ -53,9 +60,11 @@ class Tally:
 
     verdicts: Counter[str] = field(default_factory=Counter)
     busy_s: float = 0.0
+    latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
 
     def add(self, outcome: Outcome) -> Outcome:
         """Count an outcome and hand it on."""
         self.verdicts[outcome.verdict] += 1
         self.busy_s += outcome.cost.wall_s
+        self.latency[bisect_left(LATENCY_BOUNDS_S, outcome.cost.wall_s)] += 1
         return outcome
