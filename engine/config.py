@@ -25,7 +25,7 @@ TABLES = ("engine", "sandbox", "trainer")
 PER_INVOCATION = frozenset({
     "minutes", "steps", "threads", "device", "max_batch", "max_in_flight",
     "policy", "sglang_python", "sglang_urls", "sglang_router", "sglang_args",
-    "sglang_tolerance",
+    "sglang_tolerance", "record", "api", "api_token_file",
 })  # fmt: skip
 """Keys of [engine] that may change when a run is resumed: how long and how fast, not what."""
 
@@ -170,6 +170,10 @@ class EngineConfig:
     """CPU threads of the local policy."""
     device: str = "cpu"
     """`cpu`, or a GPU such as `cuda`."""
+    api: str = ""
+    """HOST:PORT of the HTTP interface; empty: there is none."""
+    api_token_file: str = ""
+    """File with the bearer token of the HTTP interface; needed off the loopback."""
 
     probe_temperatures: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0)
     """Temperatures of the frozen probe; the best one counts, before and after."""

@@ -17,7 +17,8 @@ from engine.api.metrics import exposition
 from engine.api.run_code import Runner
 from engine.api.scene import Scene
 from engine.errors import EngineError
-from engine.observe import history, status_words
+from engine.observe import explain
+from engine.observe.history import history_row, task_row
 from engine.observe.status import read_status
 from engine.tasks.pages import STATES, TaskPages
 from engine.tasks.task import Origin
@@ -90,7 +91,7 @@ class Interface:
 
 
 def _status_row(run: RunDir) -> dict[str, object]:
-    return dict(status_words.row(read_status(run)))
+    return dict(explain.row(read_status(run)))
 
 
 def _page(run: RunDir, wanted: dict[str, str]) -> dict[str, object]:
@@ -104,7 +105,7 @@ def _page(run: RunDir, wanted: dict[str, str]) -> dict[str, object]:
             origin=None if origin is None else Origin(word_of(origin, "origin", [*Origin])),
             state=None if state is None else word_of(state, "state", STATES),
         )
-    return {"tasks": [history.task_row(each) for each in tasks], "next_before": following}
+    return {"tasks": [task_row(each) for each in tasks], "next_before": following}
 
 
 def _position(text: str) -> int:
@@ -113,7 +114,7 @@ def _position(text: str) -> int:
 
 def _task_row(run: RunDir, name: str) -> dict[str, object]:
     try:
-        return history.row(history.read_history(run, name))
+        return history_row(run, name)
     except EngineError as error:
         raise RequestError(404, str(error)) from None
 

@@ -109,7 +109,7 @@ class Played:
         return [row.fate for _, row in self.proposals]
 
 
-async def _play(
+async def play_rounds(
     sandbox: Sandbox,
     directory: Path,
     kind: Kind,
@@ -171,7 +171,7 @@ async def _play(
 @pytest.fixture
 def play(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Awaitable[Played]]:
     """Play rounds: `await play(kind, propose=replies, solve=replies or prompt -> replies)`."""
-    return partial(_play, sandbox, tmp_path)
+    return partial(play_rounds, sandbox, tmp_path)
 
 
 # -- SGLang

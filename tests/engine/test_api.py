@@ -233,11 +233,12 @@ async def test_a_task_is_told_with_all_that_the_record_has(client):
     [task] = (await client.get("/tasks?origin=proposal&state=kept"))["tasks"]
     body = await client.get(f"/tasks/{task['id'][:10]}")
     assert body["id"] == task["id"]
-    assert body["written"]["fate"] == "admitted"
-    assert body["written"]["prompt_text"].endswith("def f(")
-    assert [each["verdict"] for each in body["tried"]] == ["wrong"] * 8
-    assert body["solver_prompt_text"].endswith("assert f(3) ==")
-    assert [each["round"] for each in body["shown"]] == [1]
+    assert body["proposed"]["fate"] == "admitted"
+    assert body["proposed"]["prompt"].endswith("def f(")
+    assert [each["verdict"] for each in body["attempted"]] == ["wrong"] * 8
+    assert body["solver_prompt"].endswith("assert f(3) ==")
+    assert body["num_attempts"] == 8
+    assert body["children"] == []
 
 
 @pytest.mark.parametrize("name", ["zz", "%25", "..%2f", "%00"])
@@ -347,7 +348,7 @@ async def test_a_caller_who_leaves_takes_the_program_down(scene, monkeypatch):
     async with served(*scene) as client:
         loop = "def f(x):\n    while True: pass"
         asking = [asyncio.create_task(client.run(loop, "1")) for _ in range(2)]
-        while not pools or pools[0].status().num_running < 2:
+        while not pools or pools[0].status().num_running < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for task in asking:
             task.cancel()
