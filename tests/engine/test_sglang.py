@@ -6,17 +6,19 @@ moved shows it.
 """
 
 import asyncio
+import gc
 import json
 import signal
 import subprocess
 import sys
 import textwrap
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +26,10 @@ from engine.policy.errors import PolicyError
 from engine.policy.pretrained import TINY_WEIGHTS
 from engine.policy.protocol import SamplingParams
 from engine.policy.sglang import Patience, SGLangOptions, SGLangPolicy
-from engine.policy.sglang.replies import ProtocolError, ReplyReader
+from engine.policy.sglang import fleet as fleet_module
+from engine.policy.sglang.errors import ProtocolError, Refusal, ServerError
+from engine.policy.sglang.replies import ReplyReader
+from engine.wire.messages import Finish
 
 PROMPT = "def f(x):\n"
 PARAMS = SamplingParams(n=2, max_tokens=60)
@@ -35,10 +40,11 @@ HASTY = Patience(look_s=1.0, control_s=10.0, silent_s=1.0, ready_s=60.0, down_s=
 async def open_policy(fake_sglang, tmp_path):
     policies = []
 
-    async def open_one(*, patience=HASTY, urls=(), tolerance=0.0, **settings):
+    async def open_one(*, patience=HASTY, urls=(), router="", tolerance=0.0, **settings):
         options = SGLangOptions(
             python="" if urls else fake_sglang(**settings),
             urls=urls,
+            router=router,
             log=tmp_path / "sglang.log",
             patience=patience,
             tolerance=tolerance,
@@ -184,6 +190,148 @@ async def test_an_address_where_nobody_listens_is_a_sentence(open_policy):
         await open_policy(urls=["http://127.0.0.1:9"])
 
 
+async def test_weights_that_a_server_refuses_once_it_is_back_leave_the_old_ones(policy, tmp_path):
+    undisturbed, _ = await write(policy)
+    await break_server(policy, "500")  # so it is the keeper that hears the refusal
+    with pytest.raises(PolicyError, match="no weights in"):
+        await policy.load(tmp_path, 7)
+    assert policy.version == 0
+    assert await write(policy) == (undisturbed, [[0] * 60] * 2)
+    await policy.load(TINY_WEIGHTS, 8)
+    assert (await write(policy))[1] == [[8] * 60] * 2
+
+
+async def test_nothing_is_drawn_from_weights_of_which_half_were_loaded(policy):
+    undisturbed, _ = await write(policy)
+    await break_server(policy, "half an update")
+    tokens, versions = await write(policy, at=10, do=lambda: policy.load(TINY_WEIGHTS, 1))
+    for i in (0, 1):
+        num_old = versions[i].count(0)
+        assert versions[i] == [0] * num_old + [1] * (60 - num_old)
+        assert tokens[i][:num_old] == undisturbed[i][:num_old]
+
+
+async def test_an_update_that_a_killed_engine_left_open_is_ended(policy):
+    await ask(policy, "/begin_weight_update", {})
+    await policy.load(TINY_WEIGHTS, 1)
+    assert (await ask(policy, "/model_info"))["weight_version"] == "1"
+
+
+async def test_a_server_that_stumbles_once_it_is_up_is_not_killed_for_its_slow_start(
+    open_policy, monkeypatch
+):
+    monkeypatch.setattr(fleet_module, "_RETRY_S", (0.01,))
+    policy = await open_policy(stumbles=2)
+    assert policy.fleet.seats[0].launch.num_starts == 1
+
+
+async def test_a_server_that_was_ready_once_is_started_again_until_it_stays(
+    open_policy, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fleet_module, "_RETRY_S", (0.01,))
+    (tmp_path / "fails").write_text("no yes no")
+    policy = await open_policy(fails=str(tmp_path / "fails"))
+    undisturbed, _ = await write(policy)
+    tokens, _ = await write(policy, at=10, do=lambda: break_server(policy, "die"))
+    assert tokens == undisturbed
+    assert policy.fleet.seats[0].launch.num_starts == 3
+
+
+async def test_a_busy_server_is_waited_for_and_not_killed(open_policy):
+    policy = await open_policy(slots=1, delay_s=0.01, patience=replace(HASTY, silent_s=0.2))
+    tokens, _ = await write(policy, replace(PARAMS, n=3))
+    assert tokens[0] == tokens[1] == tokens[2]
+    assert policy.fleet.seats[0].launch.num_starts == 1
+
+
+async def test_why_a_server_is_down_is_told(open_policy):
+    served = await open_policy()
+    await break_server(served, "half an update", times=10**6)
+    with pytest.raises(PolicyError, match=r"was down for 1 s: .*half of them are loaded"):
+        await open_policy(urls=[served.fleet.seats[0].client.url])
+
+
+async def test_a_keeper_that_fails_fails_the_policy(fake_sglang, tmp_path):
+    options = SGLangOptions(python=fake_sglang(), log=tmp_path / "no directory" / "log")
+    async with asyncio.timeout(60):
+        with pytest.raises(PolicyError, match=r"No such file or directory: .*no directory"):
+            await SGLangPolicy.open(TINY_WEIGHTS, options=options)
+
+
+@pytest.mark.parametrize("tells_room", [True, False])
+async def test_a_completion_ends_where_the_server_has_no_room_for_more(open_policy, tells_room):
+    policy = await open_policy(room=100, tells_room=tells_room)
+    room = 100 - len(policy.tokenize(PROMPT))
+    params = SamplingParams(max_tokens=5000 if tells_room else room + 4)
+    chunks = [chunk async for chunk in policy.sample(PROMPT, params)]
+    assert sum(len(chunk.tokens) for chunk in chunks) == room
+    assert chunks[-1].finish is Finish.LENGTH
+
+
+async def test_a_prompt_without_room_for_a_completion_is_refused_with_a_sentence(open_policy):
+    policy = await open_policy(room=100)
+    with pytest.raises(PolicyError, match=r"expected 1 to 99, .*show fewer references"):
+        policy.sample(PROMPT * 100, PARAMS)
+
+
+async def test_broken_weights_are_an_error_and_not_a_wait_without_an_end(open_policy):
+    policy = await open_policy(nulls=True)
+    async with asyncio.timeout(60):
+        with pytest.raises(PolicyError, match="expected a finite log-probability, got None"):
+            await write(policy)
+
+
+async def test_behind_a_router_the_server_that_came_back_with_other_weights_is_found(open_policy):
+    seats = [(await open_policy()).fleet.seats[0].client.url for _ in range(2)]
+    async with routed(to=seats[1]) as router:  # whichever seat the request is counted on
+        policy = await open_policy(urls=seats, router=router)
+        params = replace(PARAMS, n=1)
+        undisturbed, _ = await write(policy, params)
+        await ask(policy, "/_fault", {"kind": "", "label": "who knows"}, seat=1)
+        assert await write(policy, params) == (undisturbed, [[0] * 60])
+        assert (await ask(policy, "/model_info", seat=1))["weight_version"] == "0"
+
+
+@asynccontextmanager
+async def routed(*, to):
+    """A router that likes one server."""
+
+    async def generate(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        asked = aiohttp.request("POST", f"{to}/generate", json=await request.json())
+        async with asked as answer:
+            async for piece in answer.content.iter_any():
+                await response.write(piece)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/generate", generate)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    await runner.cleanup()
+
+
+async def test_a_closed_policy_is_quiet(open_policy):
+    served = await open_policy()
+    policy = await open_policy(urls=[served.fleet.seats[0].client.url])
+    said = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    generation = policy.sample(PROMPT, replace(PARAMS, n=4, max_tokens=5000))
+    await anext(generation)
+    await policy.close()
+    await generation.aclose()
+    with pytest.raises(PolicyError, match="closed"):
+        await policy.load(TINY_WEIGHTS, 1)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert said == []
+
+
 async def test_of_two_servers_one_may_die_and_both_get_the_weights(open_policy):
     first, second = await open_policy(), await open_policy()
     both = [policy.fleet.seats[0].client.url for policy in (first, second)]
@@ -286,6 +434,7 @@ def test_spans_say_which_weights_drew_which_token():
 @pytest.mark.parametrize(
     "event",
     [
+        5,
         {"error": {"message": "out of memory"}},
         {"output_ids": [1]},
         {"output_ids": [1], "meta_info": {"completion_tokens": "1"}},
@@ -297,8 +446,30 @@ def test_spans_say_which_weights_drew_which_token():
                 "finish_reason": {"type": "tired"},
             },
         },
+        {
+            "output_ids": [1],
+            "meta_info": {"completion_tokens": 1, "output_token_logprobs": [[None, 1, None]]},
+        },
+        {
+            "output_ids": [1],
+            "meta_info": {
+                "completion_tokens": 1, "output_token_logprobs": [[-1.0, 1, None]],
+                "weight_versions": [{"version": "7"}],
+            },
+        },
     ],
 )  # fmt: skip
 def test_an_event_that_cannot_be_read_is_a_sentence(event):
     with pytest.raises(ProtocolError):
         ReplyReader().read(json.loads(json.dumps(event)))
+
+
+@pytest.mark.parametrize(("code", "kind"), [(400, Refusal), (429, ServerError), (503, ServerError)])
+def test_an_error_in_a_stream_is_what_its_status_says(code, kind):
+    reason = {"type": "abort", "message": "too long", "status_code": code}
+    for event in (
+        {"error": {"message": "too long", "code": code}},
+        {"output_ids": [0], "meta_info": {"completion_tokens": 1, "finish_reason": reason}},
+    ):
+        with pytest.raises(kind, match=f"answered {code}: too long"):
+            ReplyReader().read(event)

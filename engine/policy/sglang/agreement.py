@@ -70,7 +70,12 @@ async def _reference(model: Path, tokens: list[int], num_prompt: int) -> list[fl
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    said, errors = await child.communicate(json.dumps([tokens, num_prompt]).encode())
+    try:
+        said, errors = await child.communicate(json.dumps([tokens, num_prompt]).encode())
+    except asyncio.CancelledError:
+        child.kill()
+        await child.wait()
+        raise
     if child.returncode:
         last = errors.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
         raise PolicyError(f"the weights of {model} cannot be read to compare with: {last}")

@@ -7,32 +7,20 @@ it may help to ask again, or another one; `Refusal` that it understood and will 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.policy.errors import PolicyError
-from engine.policy.sglang.replies import Event, ProtocolError
+from engine.policy.sglang.errors import ProtocolError, Refusal, ServerError, answered
+from engine.policy.sglang.replies import Event
 
 if TYPE_CHECKING:
     import aiohttp
 
 _DATA: Final = b"data:"
 _DONE: Final = b"[DONE]"
-
-
-class ServerError(PolicyError):
-    """A server is gone, hangs, or answers with an error of its own."""
-
-
-class Refusal(PolicyError):  # noqa: N818  # what the server gives
-    """A server understood a request and will not do it."""
-
-    def __init__(self, message: str, *, status: int = 200) -> None:
-        super().__init__(message)
-        self.status = status
-        """Of HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +35,7 @@ class Patience:
     update_s: float = 600.0
     """For new weights to be read."""
     silent_s: float = 120.0
-    """For the next event of a stream."""
+    """For the next event of a stream; twice as much each time that it was not enough."""
     ready_s: float = 1200.0
     """For a server that was started to answer: kernels may be compiled."""
     down_s: float = 300.0
@@ -66,6 +54,11 @@ class ServerClient:
         self._via = via.rstrip("/") or self.url
         """Where completions are asked for: a router, or the server itself."""
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether completions are written by this server or another, as a router likes."""
+        return self._via != self.url
+
     async def info(self) -> Mapping[str, Any]:
         """`/model_info`, or `/get_model_info` of older servers: model_path, weight_version."""
         try:
@@ -73,24 +66,36 @@ class ServerClient:
         except Refusal:
             return await self._get("/get_model_info")
 
-    async def version(self) -> str:
-        """The server's release, as far as it says."""
-        try:
-            return str((await self._get("/server_info")).get("version", "unknown"))
-        except Refusal:
-            return str((await self._get("/get_server_info")).get("version", "unknown"))
+    async def room(self) -> int | None:
+        """Tokens that a prompt and its completion may have together; None if it does not say.
 
-    async def generate(self, body: Mapping[str, object]) -> AsyncGenerator[Event, None]:
-        """Events of one streamed request; closing the generator closes the connection."""
+        Its scheduler answers, between two steps: one that hangs is a ServerError.
+        """
+        for path in ("/server_info", "/get_server_info"):
+            try:
+                most = (await self._get(path, self._patience.silent_s)).get("max_req_input_len")
+            except Refusal:
+                continue
+            return most if type(most) is int else None
+        return None
+
+    async def generate(
+        self, body: Mapping[str, object], *, patience: float = 1.0, directly: bool = False
+    ) -> AsyncGenerator[Event, None]:
+        """Events of one streamed request; closing the generator closes the connection.
+
+        Waits `patience` times as long as usual for each. `directly`: not through a router.
+        """
         import aiohttp
 
-        patience = self._patience
+        limits = self._patience
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=patience.connect_s, sock_read=patience.silent_s
+            total=None, sock_connect=limits.connect_s, sock_read=limits.silent_s * patience
         )
-        with _told(f"{self._via}/generate"):
+        url = f"{self.url if directly else self._via}/generate"
+        with _told(url):
             async with self._session.post(
-                f"{self._via}/generate", json={**body, "stream": True}, timeout=timeout
+                url, json={**body, "stream": True}, timeout=timeout
             ) as response:
                 if response.status != 200:
                     raise _refused(response, await response.text())
@@ -105,11 +110,16 @@ class ServerClient:
     async def paused(self) -> AsyncGenerator[None, None]:
         """Running requests go back to the queue, with their tokens and without their cache.
 
-        The server goes on at the end of the block, however that ends.
+        The server goes on at the end of the block, however that ends; if it ends with an error,
+        what the server holds is not known and without these requests, which end as aborted.
         """
         try:
             await self._post("/pause_generation", {"mode": "retract"})
             yield
+        except BaseException:
+            with suppress(PolicyError):
+                await asyncio.shield(self._post("/abort_request", {"abort_all": True}))
+            raise
         finally:
             await asyncio.shield(self._post("/continue_generation", {}))
 
@@ -140,25 +150,28 @@ class ServerClient:
     @asynccontextmanager
     async def _update_session(self) -> AsyncGenerator[None, None]:
         """Between begin and end of an update, for servers (from 0.5.21 on) that have these."""
-        has_sessions = await self._has("/begin_weight_update")
+        has_sessions = await self._begin()
         try:
             yield
         finally:
             if has_sessions:
                 await asyncio.shield(self._post("/end_weight_update", {}))
 
-    async def _has(self, path: str) -> bool:
-        """Ask; False where the server does not know the endpoint."""
+    async def _begin(self) -> bool:
+        """Open a session; False where the server has none."""
         try:
-            await self._post(path, {})
+            await self._post("/begin_weight_update", {})
         except Refusal as error:
             if error.status in (404, 405):
                 return False
-            raise
+            # One is open: whoever began it was killed, or never heard that it had ended.
+            with suppress(Refusal):
+                await self._post("/end_weight_update", {})
+            await self._post("/begin_weight_update", {})
         return True
 
-    async def _get(self, path: str) -> Mapping[str, Any]:
-        return await self._ask("GET", path, None, self._patience.look_s)
+    async def _get(self, path: str, limit_s: float | None = None) -> Mapping[str, Any]:
+        return await self._ask("GET", path, None, limit_s or self._patience.look_s)
 
     async def _post(
         self, path: str, body: Mapping[str, object], *, limit_s: float | None = None
@@ -204,9 +217,7 @@ class _told:  # noqa: N801  # used like a function
 
 def _refused(response: "aiohttp.ClientResponse", text: str) -> PolicyError:
     sentence = f"{response.url} answered {response.status}: {' '.join(text.split())[:300]}"
-    if 400 <= response.status < 500:
-        return Refusal(sentence, status=response.status)
-    return ServerError(sentence)
+    return answered(response.status, sentence)
 
 
 async def _events(pieces: Any) -> AsyncGenerator[Event, None]:  # noqa: ANN401  # no type for it

@@ -9,20 +9,21 @@ policy; the server is told them too, so that it does not write on.
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from engine.policy.errors import PolicyError
 from engine.policy.protocol import Chunk, SamplingParams
-from engine.policy.sglang.client import ServerError
+from engine.policy.sglang.errors import ProtocolError, ServerError
 from engine.policy.sglang.fleet import Fleet, Seat
-from engine.policy.sglang.replies import Piece, ProtocolError, ReplyReader
+from engine.policy.sglang.replies import Piece, ReplyReader
 from engine.policy.text import TextStream
 from engine.wire.messages import Finish
 
 BARREN_REQUESTS: Final = 8
 """Requests in a row that may end without a token; a server that does no better has failed."""
+_MOST_PATIENCE: Final = 32.0
 _SEED_STRIDE: Final = 1_000_003
 
 
@@ -33,40 +34,45 @@ class Sample:
     index: int
     prompt: Sequence[int]
     params: SamplingParams
+    budget: int
+    """Tokens that it may have, as the servers have no room for more."""
     fleet: Fleet
     text: TextStream
     deliver: Callable[[Chunk], None]
     tokens: list[int] = field(default_factory=list)
     request: tuple[Seat, str] | None = None
     """The server that is asked now, and the name of the request."""
-    num_resumed: int = 0
     is_done: bool = False
 
     async def run(self) -> None:
         """Write to the end; PolicyError if that cannot be."""
-        barren = 0
+        barren, trouble = 0, ""
         while not self.is_done:
             before = len(self.tokens)
             seat = await self.fleet.take()
             seat.load += 1
             try:
-                await self._ask(seat)
+                await self._ask(seat, patience=min(2.0**barren, _MOST_PATIENCE))
             except (ServerError, ProtocolError) as error:
-                self.fleet.report(seat, str(error))
+                trouble = str(error)
+                self.fleet.report(seat, trouble)
             finally:
                 seat.load -= 1
             barren = 0 if len(self.tokens) > before else barren + 1
             if barren == BARREN_REQUESTS:
                 raise PolicyError(
-                    f"{seat.client.url} has ended {barren} requests without a token: {seat.trouble}"
+                    f"{seat.client.url} has ended {barren} requests without a token: {trouble}"
                 )
-            self.num_resumed += not self.is_done
 
-    async def _ask(self, seat: Seat) -> None:
-        """One request, until it or the completion ends."""
+    async def _ask(self, seat: Seat, *, patience: float) -> None:
+        """One request, until it or the completion ends.
+
+        Where there are more requests than a server can run one may wait for long: who asks again
+        is the last in the queue, and waits twice as long.
+        """
         reader, rid = ReplyReader(), uuid.uuid4().hex
         self.request = seat, rid
-        async with aclosing(seat.client.generate(self._body(rid))) as events:
+        async with aclosing(seat.client.generate(self._body(rid), patience=patience)) as events:
             async for event in events:
                 piece = reader.read(event)
                 if strange := next((a for a in piece.labels if not self.fleet.knows(a)), None):
@@ -75,13 +81,14 @@ class Sample:
                 if self.is_done or piece.end:
                     break
         if self.is_done and piece.end is None:
-            await seat.client.abort(rid)
+            with suppress(PolicyError):  # the closed connection ends it too, a little later
+                await seat.client.abort(rid)
         self.request = None
 
     def _body(self, rid: str) -> dict[str, object]:
         params = self.params
         sampling: dict[str, object] = {
-            "max_new_tokens": params.max_tokens - len(self.tokens),
+            "max_new_tokens": self.budget - len(self.tokens),
             "temperature": params.temperature,
             "top_p": 1.0,
             "top_k": -1,
@@ -94,23 +101,26 @@ class Sample:
         return {"rid": rid, "input_ids": ids, "sampling_params": sampling, "return_logprob": True}
 
     def _take(self, piece: Piece) -> None:
-        """Deliver what an event adds, token by token: each may be the last."""
+        """Deliver what an event adds, token by token: each may be the last.
+
+        A server that ends it for its length before the budget is used has no room for more.
+        """
+        ending = {"stop": Finish.STOP, "length": Finish.LENGTH}.get(piece.end or "")
         last = len(piece.tokens) - 1
         for at, (token, logprob, label) in enumerate(
             zip(piece.tokens, piece.logprobs, piece.labels, strict=True)
         ):
-            ends = at == last and piece.end == "stop"
-            self._add(token, logprob, int(label), ends=ends)
+            self._add(token, logprob, int(label), ending=ending if at == last else None)
             if self.is_done:
                 return
-        if piece.end == "stop" and not piece.tokens:
-            self._finish(Finish.STOP)
+        if ending and not piece.tokens:
+            self._finish(ending)
 
-    def _add(self, token: int, logprob: float, version: int, *, ends: bool) -> None:
+    def _add(self, token: int, logprob: float, version: int, *, ending: Finish | None) -> None:
         self.tokens.append(token)
         text = self.text.push(token)
-        finish = Finish.LENGTH if len(self.tokens) >= self.params.max_tokens else None
-        if ends or self.text.stopped:
+        finish = Finish.LENGTH if len(self.tokens) >= self.budget else ending
+        if ending is Finish.STOP or self.text.stopped:
             finish = Finish.STOP
         if finish:
             text += self.text.flush()
@@ -188,6 +198,10 @@ class SGLangGeneration:
             await sample.run()
         except PolicyError as error:
             self._chunks.put_nowait(error)
+        except Exception as error:  # noqa: BLE001  # or whoever iterates would wait for ever
+            told = PolicyError(f"a completion ended by {error!r}")
+            told.__cause__ = error
+            self._chunks.put_nowait(told)
 
     def _drop(self, indices: Sequence[int]) -> None:
         """Stop reading, and tell the servers not to write."""

@@ -50,8 +50,10 @@ class Launch:
     """More options of `sglang.launch_server`; they come last, so they win."""
     port: int = field(default_factory=free_port)
     num_starts: int = 0
-    was_ready: bool = False
+    is_ready: bool = False
     """Whether the server that was started last has ever answered."""
+    was_ever_ready: bool = False
+    """Whether any has: one that never was is badly configured, and not started again."""
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -87,7 +89,11 @@ class Launch:
                 start_new_session=True,
             )  # fmt: skip
         self.num_starts += 1
-        self.was_ready = False
+        self.is_ready = False
+
+    def found_ready(self) -> None:
+        """Note that the server answers."""
+        self.is_ready = self.was_ever_ready = True
 
     async def stop(self) -> None:
         """End the server and its children; no-op without one."""

@@ -101,7 +101,7 @@ class SGLangPolicy:
         for seat in self.fleet.seats if tolerance else ():
             gap = await disagreement(seat.client, model, prompt)
             log.info("%s and the trainer's numerics: %s nats apart", seat.client.url, gap)
-            if gap is not None and gap > tolerance:
+            if gap is not None and not gap <= tolerance:  # NaN is not
                 raise PolicyError(
                     f"{seat.client.url} gives log-probabilities {gap:.3g} nats from those of "
                     f"{model} in float32, at most {tolerance:g} was expected: another model, "
@@ -142,9 +142,16 @@ class SGLangPolicy:
             self._num_tokens += len(chunk.tokens)
             chunks.put_nowait(chunk)
 
+        room = self.fleet.room
+        if room is not None and len(ids) >= room:
+            raise PolicyError(
+                f"a prompt of {len(ids)} tokens: expected 1 to {room - 1}, which is what the "
+                "servers take; show fewer references or shorter programs"
+            )
+        budget = params.max_tokens if room is None else min(params.max_tokens, room - len(ids))
         samples = [
             Sample(
-                index=index, prompt=ids, params=params, fleet=self.fleet,
+                index=index, prompt=ids, params=params, budget=budget, fleet=self.fleet,
                 text=TextStream(self._text.decode, stop=params.stop), deliver=deliver,
             )
             for index in range(params.n)
@@ -178,6 +185,8 @@ class SGLangPolicy:
 
     def _abandon(self, requests: Sequence[tuple[Seat, str]]) -> None:
         """Tell servers, behind a router perhaps, of requests that nobody waits for."""
+        if self._session.closed:
+            return  # and with it their connections
         for _, rid in requests:
             for seat in self.fleet.seats:
                 task = asyncio.create_task(_abort(seat, rid))

@@ -5,18 +5,16 @@ An event names all tokens of the request so far, or only the new ones (a server 
 span of weight versions (servers from 0.5.19 on), or to the one version of the event.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from engine.policy.errors import PolicyError
+from engine.policy.sglang.errors import ProtocolError, answered
 
 Event = Mapping[str, object]
 ENDS: Final = frozenset({"stop", "length", "abort"})
-
-
-class ProtocolError(PolicyError):
-    """A server said what the client cannot read; the message has what was expected and seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +37,26 @@ class ReplyReader:
         self._num_tokens = 0
 
     def read(self, event: Event) -> Piece:
-        """What this event adds; ProtocolError if it does not fit what came before."""
+        """What this event adds; ProtocolError if it does not fit what came before.
+
+        A stream has status 200 whatever comes of it, so an event may also be the server's Refusal
+        or ServerError.
+        """
+        try:
+            return self._read(event)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"expected an event, got {str(event)[:300]}: {error}") from error
+
+    def _read(self, event: Event) -> Piece:
         if "error" in event:
-            raise ProtocolError(f"the server's stream has an error: {str(event['error'])[:300]}")
+            raise _error(event["error"])
         meta = event.get("meta_info")
         ids = event.get("output_ids")
         if not isinstance(meta, Mapping) or not isinstance(ids, list):
             raise ProtocolError(
                 f"expected output_ids and meta_info in an event, got {sorted(event)}"
             )
+        end = _end(meta)
         total = _whole(meta, "completion_tokens")
         num_new = total - self._num_tokens
         logprobs = meta.get("output_token_logprobs") or []
@@ -61,9 +70,9 @@ class ReplyReader:
         self._num_tokens = total
         return Piece(
             tokens=tuple(int(token) for token in ids[len(ids) - num_new :]),
-            logprobs=tuple(float(entry[0]) for entry in logprobs[len(logprobs) - num_new :]),
+            logprobs=tuple(_logprob(entry[0]) for entry in logprobs[len(logprobs) - num_new :]),
             labels=_labels(meta, first, total),
-            end=_end(meta),
+            end=end,
         )
 
 
@@ -72,6 +81,13 @@ def _whole(meta: Mapping[str, object], key: str) -> int:
     if type(value) is not int:
         raise ProtocolError(f"expected a number as meta_info.{key}, got {value!r}")
     return value
+
+
+def _logprob(value: object) -> float:
+    """A model whose weights are broken has NaN or, as JSON has none, null."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ProtocolError(f"expected a finite log-probability, got {value!r}: broken weights?")
+    return float(value)
 
 
 def _labels(meta: Mapping[str, object], first: int, total: int) -> tuple[str, ...]:
@@ -93,4 +109,14 @@ def _end(meta: Mapping[str, object]) -> str | None:
     kind = str(reason.get("type")) if isinstance(reason, Mapping) else str(reason)
     if kind not in ENDS:
         raise ProtocolError(f"expected a finish_reason of {sorted(ENDS)}, got {reason!r}")
+    if isinstance(reason, Mapping) and isinstance(reason.get("status_code"), int):
+        raise _error({"code": reason["status_code"], "message": reason.get("message")})
     return kind
+
+
+def _error(error: object) -> PolicyError:
+    """What an event with an error says."""
+    if isinstance(error, Mapping) and isinstance(error.get("code"), int):
+        code, message = error["code"], str(error.get("message"))
+        return answered(code, f"the server answered {code}: {message[:300]}")
+    return ProtocolError(f"the server's stream has an error: {str(error)[:300]}")

@@ -2,9 +2,12 @@
 
 Takes the options of the real one that matter here; those of tests come in the environment variable
 FAKE_SGLANG as JSON: `increments` (a stream has new tokens only), `spans` (versions by token on the
-last event), `sessions` (begin and end of an update), `delay_s` (a token). A token is a hash of the
-weights' label and of all that came before it, so a completion that was cut and resumed is the one
-that was not. POST /_fault breaks it on purpose: see `Fault`.
+last event), `sessions` (begin and end of an update), `delay_s` (a token), `room` (tokens that a
+prompt and its completion may have), `tells_room`, `slots` (completions at a time), `nulls` (the
+log-probabilities of broken weights), `stumbles` (updates that fail), `fails` (a file with a word
+for each start: `yes`, it fails). A token is a hash of the weights and of all that came before it,
+so a completion that was cut and resumed is the one that was not. POST /_fault breaks it on purpose:
+see `Fault`.
 """
 
 import argparse
@@ -41,8 +44,11 @@ class Server:
     def __init__(self, model: str, settings: dict) -> None:
         self.model, self.settings = model, settings
         self.label = "default"
+        self.weights = "default"
+        self.slots = asyncio.Semaphore(settings.get("slots", 1000))
         self.running = asyncio.Event()
         self.running.set()
+        self.asked: set[str] = set()
         self.aborted: set[str] = set()
         self.in_session = False
         self.fault = Fault()
@@ -62,6 +68,8 @@ class Server:
             app.router.add_post(path, handler)
         app.router.add_get("/model_info", self.info)
         app.router.add_get("/_calls", self.told)
+        if "room" in self.settings and self.settings.get("tells_room", True):
+            app.router.add_get("/server_info", self.server_info)
         return app
 
     @web.middleware
@@ -81,14 +89,18 @@ class Server:
         body = await request.json()
         self.fault.kind, self.fault.left = body["kind"], body.get("times", 1)
         if "label" in body:
-            self.label = body["label"]
+            self.label = self.weights = body["label"]
         return web.json_response({})
 
     async def info(self, _):
         return web.json_response({"model_path": self.model, "weight_version": self.label})
 
+    async def server_info(self, _):
+        return web.json_response({"version": "0.5.23", "max_req_input_len": self.settings["room"]})
+
     async def abort(self, request):
-        self.aborted.add((await request.json())["rid"])
+        body = await request.json()
+        self.aborted |= self.asked if body.get("abort_all") else {body["rid"]}
         return web.Response()
 
     async def pause(self, request):
@@ -101,12 +113,16 @@ class Server:
         return web.json_response({})
 
     async def begin(self, _):
-        self.in_session = True
-        return web.json_response({"success": True})
+        return self.turn_session(True, "a weight-update session is already open")
 
     async def end(self, _):
-        self.in_session = False
-        return web.json_response({"success": True})
+        return self.turn_session(False, "no weight-update session is open")
+
+    def turn_session(self, on, complaint):
+        if self.in_session == on:
+            return web.json_response({"success": False, "message": complaint}, status=400)
+        self.in_session = on
+        return web.json_response({"success": True, "message": "Success"})
 
     async def update(self, request):
         body = await request.json()
@@ -119,18 +135,35 @@ class Server:
             return web.json_response({"success": False, "message": message}, status=400)
         if self.fault.strikes("die in an update"):
             os.kill(os.getpid(), signal.SIGKILL)
-        self.label = body["weight_version"]
+        if self.fault.strikes("half an update"):
+            self.weights = "half"  # under the old name
+            return web.Response(status=500, text="half of them are loaded")
+        if self.settings.get("stumbles", 0):
+            self.settings["stumbles"] -= 1
+            return web.Response(status=500, text="the disk stumbles")
+        self.label = self.weights = body["weight_version"]
         return web.json_response({"success": True, "message": "Succeeded"})
 
     async def generate(self, request):
         body = await request.json()
-        if len(body["input_ids"]) > 1000:
-            return web.json_response({"error": {"message": "the prompt is too long"}}, status=400)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
-        ids, entries, spans = [], [], []
+        self.asked.add(body.get("rid"))
         most = body["sampling_params"]["max_new_tokens"]
-        end = None
+        asked = len(body["input_ids"])
+        room = self.settings.get("room", 1000 + most)
+        if asked + most > room + 6:
+            error = {"message": "the prompt is too long", "code": 400, "retryable": False}
+            await response.write(b"data: " + json.dumps({"error": error}).encode() + b"\n\n")
+            await response.write(b"data: [DONE]\n\n")
+            return response
+        async with self.slots:
+            await self.write(response, body, min(most, room - asked))
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def write(self, response, body, most):
+        ids, entries, spans, end = [], [], [], None
         while end is None:
             await asyncio.sleep(self.settings.get("delay_s", 0.001))
             await self.running.wait()
@@ -144,14 +177,12 @@ class Server:
                 self.draw([*body["input_ids"], *ids], ids, entries, spans)
                 end = {"type": "length", "length": most} if len(ids) == most else None
             await response.write(self.event(body, ids, entries, spans, end))
-        await response.write(b"data: [DONE]\n\n")
-        return response
 
     def draw(self, context, ids, entries, spans):
-        digest = hashlib.sha256(json.dumps([self.label, context]).encode()).digest()
+        digest = hashlib.sha256(json.dumps([self.weights, context]).encode()).digest()
         token = VOCABULARY[int.from_bytes(digest[:4], "big") % len(VOCABULARY)]
         ids.append(token)
-        entries.append([-digest[4] / 64, token, None])
+        entries.append([None if self.settings.get("nulls") else -digest[4] / 64, token, None])
         if not spans or spans[-1]["version"] != self.label:
             spans.append({"version": self.label, "start": len(ids) - 1, "end": len(ids)})
         spans[-1]["end"] = len(ids)
@@ -181,6 +212,11 @@ def main() -> None:
     settings = json.loads(os.environ.get("FAKE_SGLANG", "{}"))
     if settings.get("broken"):
         raise SystemExit("the fake server has no GPU, it says")
+    if settings.get("fails"):
+        first, *rest = Path(settings["fails"]).read_text().split() or ["no"]
+        Path(settings["fails"]).write_text(" ".join(rest))
+        if first == "yes":
+            raise SystemExit("the memory is not free yet, it says")
 
     async def app() -> web.Application:
         return Server(arguments.model_path, settings).app()
