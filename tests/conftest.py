@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "kelvin",
     deadline=None,
-    max_examples=60,
+    max_examples=45,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -1,6 +1,7 @@
 """The routes of the HTTP interface; see the package."""
 
 import asyncio
+import sqlite3
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,9 +21,10 @@ from engine.errors import EngineError
 from engine.observe import explain
 from engine.observe.history import history_row, task_row
 from engine.observe.status import read_status
+from engine.tasks.database import StoreError
 from engine.tasks.pages import STATES, TaskPages
 from engine.tasks.task import Origin
-from engine.wire import RunDir
+from engine.wire import RunDir, WireError
 from engine.wire.messages import Kind
 
 PAGE: Final = 50
@@ -56,6 +58,9 @@ class Interface:
                 RequestError: _to_response,
                 HTTPException: _to_response,
                 ClientDisconnect: _to_response,
+                StoreError: _to_trouble,
+                WireError: _to_trouble,
+                sqlite3.OperationalError: _to_trouble,
             },
         )
 
@@ -127,3 +132,8 @@ async def _to_response(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {"Retry-After": "1"} if error.status == 503 else None
     return JSONResponse({"detail": error.detail}, error.status, headers)
+
+
+async def _to_trouble(_request: Request, error: Exception) -> Response:
+    """A file of the run that cannot be read now: ours, and perhaps over soon."""
+    return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
-from rich.text import Text
 
 from engine.errors import EngineError
+from engine.observe.plain import printable, shown
 from engine.tasks.rows import Retirement, Stored
 from engine.tasks.store import TaskStore
 from engine.wire import RunDir
@@ -31,9 +31,9 @@ def task_table(run: RunDir, *, limit: int) -> Table:
             task.kind.value,
             task.origin.value,
             str(task.version),
-            Text(task.program),
-            Text(example.args),
-            Text(example.shown),
+            shown(task.program),
+            shown(example.args),
+            shown(example.shown),
             _when(retired.get(task.id)),
         )
     return table
@@ -63,11 +63,13 @@ def task_parts(stored: Stored) -> list[RenderableType]:
     examples = Table("arguments", "gold", "")
     for example in stored.task.examples:
         is_shown = example in stored.task.shown
-        examples.add_row(Text(example.args), Text(example.shown), "shown" if is_shown else "hidden")
+        examples.add_row(
+            shown(example.args), shown(example.shown), "shown" if is_shown else "hidden"
+        )
     facts = Table(show_header=False, box=None)
     for name, value in _facts(stored).items():
-        facts.add_row(name, Text(value))
-    return [facts, Syntax(stored.task.program, "python"), examples]
+        facts.add_row(name, shown(value))
+    return [facts, Syntax(printable(stored.task.program), "python"), examples]
 
 
 def _facts(stored: Stored) -> dict[str, str]:

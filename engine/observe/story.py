@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.observe.listing import find_task, task_parts
+from engine.observe.plain import shown
 from engine.tasks.flight import AttemptRow, ProposalRow, Written
 from engine.tasks.rows import Stored
 from engine.tasks.store import TaskStore
@@ -46,9 +47,9 @@ def _proposal(store: TaskStore, number: int, row: ProposalRow) -> Iterator[Rende
     prompt = store.prompt(row.written.prompt_id)
     text = "(not kept: engine.record is off)" if prompt is None else prompt.text
     yield Text("prompt", style="bold")
-    yield Text(_shortened(text, _PROMPT_CHARS))
+    yield shown(_shortened(text, _PROMPT_CHARS))
     yield Text("completion", style="bold")
-    yield Text(row.text if prompt is None else row.text.removeprefix(prompt.lead))
+    yield shown(row.text if prompt is None else row.text.removeprefix(prompt.lead))
     facts = Table(show_header=False, box=None)
     facts.add_row("fate", row.fate)
     facts.add_row("written", _written(row.written))
@@ -64,11 +65,11 @@ def _attempts(store: TaskStore, stored: Stored) -> Iterator[RenderableType]:
     prompt = store.prompt(rows[0][1].written.prompt_id)
     if prompt is not None:
         yield Text("prompt", style="bold")
-        yield Text(_shortened(prompt.text, _PROMPT_CHARS))
+        yield shown(_shortened(prompt.text, _PROMPT_CHARS))
     table = Table("answer", "verdict", "reward", "for", "tokens", "version", "round")
     for number, row in rows:
         table.add_row(
-            Text(_shortened(row.text.strip(), _ANSWER_CHARS)),
+            shown(_shortened(row.text.strip(), _ANSWER_CHARS)),
             row.verdict,
             f"{row.reward:g}",
             _purpose(row),

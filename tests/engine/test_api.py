@@ -190,6 +190,17 @@ async def test_the_status_is_that_of_the_command(client):
     assert {"engine", "trainer", "rings", "why", "now"} <= body.keys()
 
 
+async def test_a_store_that_cannot_be_read_now_is_told_as_that(client):
+    path = client.scene.run.tasks_db
+    path.rename(path.with_suffix(".away"))
+    try:
+        status, body = await client.ask("/tasks")
+    finally:
+        path.with_suffix(".away").rename(path)
+    assert status == 503
+    assert "tasks.db" in body["detail"]
+
+
 # -- tasks
 
 
@@ -348,8 +359,9 @@ async def test_a_caller_who_leaves_takes_the_program_down(scene, monkeypatch):
     async with served(*scene) as client:
         loop = "def f(x):\n    while True: pass"
         asking = [asyncio.create_task(client.run(loop, "1")) for _ in range(2)]
-        while not pools or pools[0].status().num_running < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not pools or pools[0].status().num_running < 2:  # noqa: ASYNC110  # no event
+                await asyncio.sleep(0.01)
         for task in asking:
             task.cancel()
         status, body = await client.run("def f(x):\n    return x", "5")

@@ -1,5 +1,6 @@
 """The flight recorder: all of a round is kept, can be told, and comes out the same again."""
 
+import io
 import sqlite3
 
 import pytest
@@ -7,6 +8,7 @@ from rich.console import Console
 
 from engine.cli import app
 from engine.config import EngineConfig
+from engine.observe.listing import task_page, task_table
 from engine.observe.story import story
 from engine.play.replay import Outcome, replay_round
 from engine.tasks.store import TaskStore
@@ -135,18 +137,30 @@ async def test_without_the_recorder_prompts_and_attempts_are_not_kept(play, sand
     assert len(found) == len(PROPOSALS)
 
 
+async def test_a_terminal_does_not_obey_what_a_model_wrote(play):
+    answers = [" \x1b[2J\x1b]0;owned\x07\n"]
+    program = "x):\n    y = '\x1b[31m'  # red\n    return [x, y]\nprint(f(1))"
+    played = await play(Kind.DEDUCTION, propose=[program], solve=answers, attempts=2)
+    task = played.reports[0].admitted[0].task
+    run = played.run
+    for page in (story(run, task.id), task_page(run, task.id), task_table(run, limit=9)):
+        console = Console(width=300, force_terminal=False, file=io.StringIO())
+        console.print(page)
+        assert "\x1b" not in console.file.getvalue()
+        assert "\\x1b[31m" in console.file.getvalue()
+
+
 async def test_a_story_has_all_of_a_task(play):
     played = await play(
         Kind.DEDUCTION, propose=[DOUBLES, SQUARES], solve=ANSWERS, attempts=4, rounds=2
     )
     task = played.reports[0].admitted[0].task
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, ASYNC230
+    console = Console(width=160, file=io.StringIO())
     console.print(story(played.run, task.id[:8]))
-    page = console.export_text()
+    page = console.file.getvalue()
     for words in (
         task.id, "y = x * 2", "each with one call whose result takes some thought", "certificate",
         "proposed in round 0", "attempted 4 times, solved 1 times", "forty", "malformed", "measure",
         task.parents[0], "shown later",
     ):  # fmt: skip
         assert words in page, words
-    console.file.close()

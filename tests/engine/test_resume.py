@@ -17,13 +17,13 @@ from engine.tasks.store import TaskStore
 from engine.wire import RunDir, decode_group
 
 PLAYER = Path(__file__).with_name("round_player.py")
-ROUNDS = 60
-KILLS = 20
+FEW, MANY = (24, 6), (60, 20)
+"""Rounds and kills: of every run of the tests, and under `make stress`."""
 
 
-def start(run: Path) -> subprocess.Popen[str]:
+def start(run: Path, rounds: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(PLAYER), str(run), str(ROUNDS)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(PLAYER), str(run), str(rounds)], stdout=subprocess.PIPE, text=True
     )
 
 
@@ -55,15 +55,18 @@ def played(run: Path, first_rounds: int) -> list[object]:
 
 
 @pytest.mark.slow
-def test_t14_a_run_killed_at_twenty_points_plays_what_an_uninterrupted_one_plays(tmp_path):
-    with start(tmp_path / "whole") as process:
+@pytest.mark.parametrize(
+    ("rounds", "kills"), [FEW, pytest.param(*MANY, marks=pytest.mark.stress)], ids=str
+)
+def test_t14_a_run_killed_anywhere_plays_what_an_uninterrupted_one_plays(tmp_path, rounds, kills):
+    with start(tmp_path / "whole", rounds) as process:
         process.communicate(timeout=120)
     dice = random.Random(14)
     num_killed = 0
-    for _ in range(4 * KILLS):
-        with start(tmp_path / "killed") as process:
+    for _ in range(4 * kills):
+        with start(tmp_path / "killed", rounds) as process:
             assert process.stdout is not None
-            if num_killed == KILLS:
+            if num_killed == kills:
                 process.stdout.read()
                 break
             for _ in range(dice.randrange(1, 4)):
@@ -73,8 +76,8 @@ def test_t14_a_run_killed_at_twenty_points_plays_what_an_uninterrupted_one_plays
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 num_killed += 1
-    assert num_killed == KILLS
-    done = ROUNDS - 10
+    assert num_killed == kills
+    done = rounds - 10
     whole = played(tmp_path / "whole", done)
     assert played(tmp_path / "killed", done) == whole
     fates = {row[2] for rows in whole[0].values() for row in rows}
