@@ -123,7 +123,7 @@ async def play_rounds(
     """Play rounds of one kind with these replies, under these settings."""
 
     def script(prompt: str) -> Reply:
-        if prompt.startswith("# Python functions, each") or "Invent a" in prompt:
+        if prompt.startswith("# Python functions, each") or "Invent" in prompt:
             return propose
         return solve if isinstance(solve, list) else solve(prompt)
 
