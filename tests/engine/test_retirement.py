@@ -16,7 +16,7 @@ from engine.play import round as round_module
 from engine.play.judge import Gates, admit, judge
 from engine.play.reward import Judgement, solver_reward
 from engine.prompts import Proposal
-from engine.tasks.rows import Retirement
+from engine.tasks.rows import SCHEMA, Retirement
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin, Task
 from engine.wire.messages import Kind, Role
@@ -87,7 +87,7 @@ def test_a_task_file_from_before_retirements_is_refused(tmp_path):
     with TaskStore(path) as store:
         store.set_fact("schema", "1")
     for read_only in (True, False):
-        with pytest.raises(Exception, match="task schema 1, this kelvin reads 5"):
+        with pytest.raises(Exception, match=f"task schema 1, this kelvin reads {SCHEMA}"):
             TaskStore(path, read_only=read_only)
 
 
