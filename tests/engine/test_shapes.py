@@ -14,6 +14,7 @@ from engine.play.shapes import (
     gasp_lift,
     gaussian,
     inverse,
+    lenient,
     one_minus,
     one_minus_of_8,
     r_zero,
@@ -29,6 +30,7 @@ PEAKED_AT_A_HALF = [variance, r_zero, gasp_lemma, gaussian]
     [
         (one_minus, {0: 0, 0.125: 0.875, 0.5: 0.5, 1: 0}),
         (inverse, {0: 1, 0.125: 0.875, 1: 0}),
+        (lenient, {0: 1, 0.5: 0.75, 1: 0.5}),
         (one_minus_of_8, {0: 0, 0.5: 0.5 - 2**-8, 1: 0}),
         (variance, {0: 0, 0.25: 0.75, 0.5: 1, 1: 0}),
         (r_zero, {0: 0, 0.25: 0.5, 0.5: 1, 0.75: 0.5, 1: 0}),
