@@ -91,7 +91,7 @@ def test_kill_9_of_either_process_again_and_again_loses_and_doubles_nothing(
     try:
         trainer = start(trainer_command(run.path), log)
         wait_for_step(run, 1)
-        for round_number in range(5):
+        for round_number in range(3):
             time.sleep(dice.uniform(0.2, 2.0))
             trainer.kill()
             trainer.wait()
@@ -131,6 +131,7 @@ def test_ctrl_c_ends_both_cleanly_and_the_same_command_goes_on(tmp_path: Path) -
     assert audit(run).problems == ()
 
 
+@pytest.mark.stress
 def test_the_same_command_goes_on_after_the_engine_was_killed_beside_its_trainer(
     tmp_path: Path,
 ) -> None:

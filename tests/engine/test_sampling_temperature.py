@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra `train` is not installed")
 
+from benchmarks.threaded import open_in_thread
 from engine.config import EngineConfig
-from engine.policy.local import LocalOptions, LocalPolicy
+from engine.policy.local import LocalOptions
 from engine.policy.pretrained import resolve_model
 from engine.policy.protocol import SamplingParams
 
@@ -24,7 +25,7 @@ RECIPES = sorted(
 @pytest.fixture(scope="module")
 async def tiny(tmp_path_factory):
     directory = resolve_model("tiny", cache=tmp_path_factory.mktemp("cache"))
-    policy = await LocalPolicy.open(directory, options=LocalOptions(max_batch=8, threads=1))
+    policy, _ = await open_in_thread(directory, options=LocalOptions(max_batch=8, threads=1))
     yield policy
     await policy.close()
 

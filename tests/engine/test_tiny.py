@@ -70,10 +70,11 @@ def test_the_seed_program_is_shown_and_never_imitated():
 @pytest.fixture(scope="module")
 async def tiny():
     pytest.importorskip("torch", reason="the extra `train` is not installed")
-    from engine.policy.local import LocalOptions, LocalPolicy
+    from benchmarks.threaded import open_in_thread
+    from engine.policy.local import LocalOptions
     from engine.policy.pretrained import resolve_model
 
-    policy = await LocalPolicy.open(resolve_model("tiny"), options=LocalOptions(threads=1))
+    policy, _ = await open_in_thread(resolve_model("tiny"), options=LocalOptions(threads=1))
     yield policy
     await policy.close()
 

@@ -292,7 +292,13 @@ def warm_up(machine: type[PoolMachine]) -> None:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("machine", [PoolMachine, UvloopMachine], ids=list(LOOPS))
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param(PoolMachine, id="asyncio", marks=pytest.mark.stress),
+        pytest.param(UvloopMachine, id="uvloop"),
+    ],
+)
 def test_every_call_ends_once_and_nothing_is_left(machine: type[PoolMachine]):
     warm_up(machine)
     few = settings(max_examples=max(6, NUM_EXAMPLES // 20), stateful_step_count=25)

@@ -58,7 +58,12 @@ def end(process):
     assert process.returncode == 0, output
 
 
-@pytest.mark.parametrize("journal", ["none", "interval", "each"])
+STRESS = pytest.mark.stress
+
+
+@pytest.mark.parametrize(
+    "journal", ["interval", pytest.param("none", marks=STRESS), pytest.param("each", marks=STRESS)]
+)
 def test_killed_over_several_rings_it_makes_each_step_again_from_the_same_records(
     new_run, start_trainer, make_group, journal
 ):
@@ -140,6 +145,7 @@ def test_a_ring_that_appears_in_mid_run_is_read(new_run, start_trainer, make_gro
     ]
 
 
+@STRESS
 def test_steps_and_checkpoint_of_two_runs_are_not_mixed(new_run, start_trainer, make_group):
     run = new_run("one", groups=[make_group(n) for n in range(6)])
     end(start_trainer(run))

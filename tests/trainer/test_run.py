@@ -86,7 +86,7 @@ def groups(make_group):
     return [make_group(number) for number in range(NUM_GROUPS)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.stress)])
 def test_killed_in_mid_run_it_ends_with_the_same_bits(
     new_run, start_trainer, groups, dtype, run_here
 ):
@@ -150,7 +150,9 @@ def test_every_step_leaves_a_row_whose_phases_make_up_its_time(new_run, groups, 
         assert sum(cell["n"] for cell in row["cells"].values()) == row["batch/samples"] == 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.stress)]
+)
 def test_a_signal_checkpoints_and_the_next_invocation_goes_on(
     new_run, start_trainer, groups, number, run_here
 ):
