@@ -17,7 +17,7 @@ docs/threat-model.md says what this does not cover.
 
 from sandbox.audit import Agreement, Finding, Inconclusive, Mismatch, audit, compare
 from sandbox.blocking import BlockingSandbox
-from sandbox.call import Call, Cost, Outcome
+from sandbox.call import NO_ERROR, Call, Cost, Outcome
 from sandbox.certify import Certificate, Rejection, certify
 from sandbox.equality import equal
 from sandbox.errors import SandboxError, SandboxUnavailable
@@ -31,6 +31,7 @@ from sandbox.value import ValueFormatError, decode, render
 from sandbox.verdict import Verdict
 
 __all__ = [
+    "NO_ERROR",
     "Agreement",
     "BlockingSandbox",
     "Call",

@@ -54,13 +54,14 @@ async def audit(
     program: str,
     args: Sequence[str],
     gold: Sequence[bytes],
+    names_errors: bool = False,
     family: int | None = None,
     other_than: Collection[int] = (),
 ) -> Finding:
     """Run a program on its own arguments and compare; costs one guest."""
     if len(args) != len(gold):
         raise ValueError(f"expected one gold per argument list, got {len(gold)} for {len(args)}")
-    call = Call(program=program, args=args)
+    call = Call(program=program, args=args, names_errors=names_errors)
     return compare(await sandbox.run(call, family=family, other_than=other_than), gold)
 
 

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sandbox.verdict import Verdict
+
+NO_ERROR: Final = "NoError"
+"""What a call that ends well gives where names of errors are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,9 @@ class Call:
     """Python source that defines `f`."""
     args: Sequence[str]
     """Argument lists as text, each what stands between the parentheses: `[3, 1], k=4`."""
+    names_errors: bool = False
+    """Ask for the class name of the `Exception` that each call ends with, or `NO_ERROR`, instead of
+    its value. Ends that are no verdict of `f` (memory, a forbidden call, `SystemExit`) stay so."""
 
     def __post_init__(self) -> None:
         if isinstance(self.args, str):

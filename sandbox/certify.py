@@ -22,7 +22,7 @@ for its twin's surroundings is not held by that, only by steps 1 to 3.
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -104,20 +104,24 @@ class Rejection:
 
 
 async def certify(
-    sandbox: Sandbox, *, program: str, args: Sequence[str]
+    sandbox: Sandbox, *, program: str, args: Sequence[str], names_errors: bool = False
 ) -> Certificate | Rejection:
-    """Run all checks; stops at the first that fails. A lost guest is a rejection with `lost`."""
+    """Run all checks; stops at the first that fails. A lost guest is a rejection with `lost`.
+
+    With `names_errors` the gold is the names of the errors that the calls end with, see `Call`.
+    """
     if not args:
         raise ValueError("certify needs at least one argument list; for f() give args=['']")
     inspection = await sandbox.inspect(program)
     if not inspection.ok:
         reason, _, detail = inspection.problem.partition(":")
         return Rejection(reason=reason, detail=detail.strip())
-    first = await sandbox.run(Call(program=program, args=args))
+    asked = Call(program=program, args=args, names_errors=names_errors)
+    first = await sandbox.run(asked)
     if not first.is_ok:
         return _rejection(first)
     outcomes, num_runs = [first], len(args)
-    plan = _plan(sandbox, program, args, inspection, first)
+    plan = _plan(sandbox, asked, inspection, first)
     for call in plan:
         seen = {outcome.seed for outcome in outcomes}
         avoid = seen if len(seen) < sandbox.num_zygotes else [first.seed]
@@ -139,12 +143,11 @@ async def certify(
     )
 
 
-def _plan(
-    sandbox: Sandbox, program: str, args: Sequence[str], inspection: Inspection, first: Outcome
-) -> list[Call]:
+def _plan(sandbox: Sandbox, asked: Call, inspection: Inspection, first: Outcome) -> list[Call]:
     """The calls that must give the first one's values, there and back, there and back."""
+    args = asked.args
     there_and_back = [*args, *reversed(args)]
-    again = Call(program=program, args=there_and_back)
+    again = replace(asked, args=there_and_back)
     if not inspection.leaves_open:
         # The program shows no order, but a set among its arguments may: then everybody is asked.
         has_set = any("{" in text or "set(" in text for text in args)
@@ -156,7 +159,9 @@ def _plan(
         return [again] * (sandbox.num_zygotes - 1)
     sizes = _batches(sandbox, args, first)
     return [again] + [
-        Call(program=twin, args=there_and_back * (size // 2)) for twin in twins for size in sizes
+        replace(asked, program=twin, args=there_and_back * (size // 2))
+        for twin in twins
+        for size in sizes
     ]
 
 

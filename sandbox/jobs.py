@@ -30,4 +30,5 @@ def _request(request: Call | Script) -> tuple[JobKind, list[str]]:
         return JobKind.SCRIPT, [request.source, request.stdin]
     if request.program is None:
         return JobKind.READ, list(request.args)
-    return JobKind.CALL, [request.program, *request.args]
+    kind = JobKind.NAME if request.names_errors else JobKind.CALL
+    return kind, [request.program, *request.args]

@@ -19,9 +19,9 @@ from engine.policy.protocol import Policy
 from engine.prompts import Proposal
 from engine.tasks.seeds import SeedProgram
 from engine.tasks.store import TaskStore
-from engine.tasks.task import NO_ERROR, Origin, Task
+from engine.tasks.task import Origin, Task
 from engine.wire.messages import MAIN_KINDS, Kind
-from sandbox import Call, Sandbox
+from sandbox import NO_ERROR, Call, Sandbox
 
 FIRST_ARGUMENT = "def f(*a, **k):\n    return a[0]"
 OPEN_GATES = Gates(reject_trivial=False, max_value_chars=10_000, max_program_chars=10_000)

@@ -17,7 +17,7 @@ from typing import Literal
 from engine.play.reward import Judgement
 from engine.prompts import Proposal
 from engine.prompts.leak import gives_away, leaks
-from engine.tasks.task import Example, Origin, Task, as_run
+from engine.tasks.task import Example, Origin, Task
 from engine.wire.messages import Kind
 from sandbox import (
     Call,
@@ -86,7 +86,9 @@ async def admit(
         fate = "arguments" if args.verdict is Verdict.INVALID else args.verdict.value
         return Rejected(fate=fate, detail=args.error)
     # In their one spelling, for the gold must be that of the arguments a task shows.
-    certificate = await certify(sandbox, program=as_run(kind, proposal.program), args=args)
+    certificate = await certify(
+        sandbox, program=proposal.program, args=args, names_errors=kind is Kind.ERROR
+    )
     if isinstance(certificate, Rejection):
         return Rejected(fate=certificate.reason, detail=certificate.detail)
     shown = [render(value) for value in certificate.values]
@@ -151,10 +153,12 @@ def _call(task: Task, answer: str, ruling: Ruling) -> Call:
 def _error_name(answer: str) -> str:
     """The literal of an exception's name, of which a traceback's last line is one wording.
 
-    What is no name stays as it is, and is no literal.
+    That line may name the module and has words after a colon. What is no name stays as it is, and
+    is no literal.
     """
-    name = answer.strip().strip("'\"`").split(":", 1)[0].strip()
-    return repr(name) if name.isidentifier() and name.isascii() else answer
+    path = answer.strip().strip("'\"`").split(":", 1)[0].strip().split(".")
+    is_name = all(part.isidentifier() and part.isascii() for part in path)
+    return repr(path[-1]) if is_name else answer
 
 
 def _tells_of_gold(outcome: Outcome) -> bool:

@@ -76,7 +76,7 @@ def _insert(store: TaskStore, config: EngineConfig, task: Task | str) -> str:
 
 async def _problem(sandbox: Sandbox, task: Task) -> str | None:
     args = [example.args for example in task.examples]
-    found = await certify(sandbox, program=task.run, args=args)
+    found = await certify(sandbox, program=task.program, args=args, names_errors=task.names_errors)
     if isinstance(found, Rejection):
         lost = " (ours: run the check again)" if found.reason == Verdict.LOST else ""
         detail = f": {found.detail}" if found.detail else ""

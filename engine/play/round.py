@@ -159,7 +159,8 @@ async def _audit(arena: Arena, store: TaskStore, plan: Plan) -> list[Retirement]
     [task] = tasks
     finding = await audit(
         arena.sandbox,
-        program=task.run,
+        program=task.program,
+        names_errors=task.names_errors,
         args=[example.args for example in task.examples],
         gold=[example.gold for example in task.examples],
         family=stream(arena.config.seed, "family", plan.number).randrange(2),

@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from engine.wire.messages import Kind
 
@@ -23,30 +22,6 @@ class Origin(StrEnum):
     """Another run; read from a file and certified again."""
     PROPOSAL = "proposal"
     """A proposer of this run."""
-
-
-NO_ERROR: Final = "NoError"
-"""Gold of an error deduction task whose call ends well."""
-_NAMED: Final = f"""
-
-
-def _named(function):
-    def f(*args, **kwargs):
-        try:
-            function(*args, **kwargs)
-        except Exception as error:
-            return type(error).__name__
-        return {NO_ERROR!r}
-    return f
-
-
-f = _named(f)
-"""
-
-
-def as_run(kind: Kind, program: str) -> str:
-    """A program as the sandbox runs it for a kind: in error deduction f gives its error's name."""
-    return program + _NAMED if kind is Kind.ERROR else program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +69,9 @@ class Task:
             raise ValueError("a task needs at least one example, got none")
 
     @property
-    def run(self) -> str:
-        """The program as the sandbox runs it."""
-        return as_run(self.kind, self.program)
+    def names_errors(self) -> bool:
+        """Whether its gold is the name of an error."""
+        return self.kind is Kind.ERROR
 
     @property
     def id(self) -> str:

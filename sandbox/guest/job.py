@@ -32,6 +32,8 @@ class JobKind(IntEnum):
     """Program, standard input: what it writes."""
     STRIP = 4
     """Program: its definitions alone, as text."""
+    NAME = 5
+    """Program, argument lists: the names of the exceptions that the calls of f end with."""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Runs one job inside a confined guest and makes its claim.
 
-A job is one of four: call a program's f on argument lists, read literals, inspect a source, run a
-script from its first line to its last. Of what f's program defines nothing is called after f has
-returned.
+A job is one of these: call a program's f on argument lists, for its values or for the names of its
+errors; read literals; inspect or strip a source; run a script from its first line to its last. Of
+what f's program defines nothing is called after f has returned.
 """
 
 import sys
@@ -27,6 +27,9 @@ def f(x, k=None):
 """
 _settrace, _setprofile, _set_depth = sys.settrace, sys.setprofile, sys.setrecursionlimit
 _MAX_DEPTH = 1000
+NO_ERROR = "NoError"  # as `sandbox.call` has it, which a guest does not load
+_kept: list[object] = []
+"""What nobody reads and a program may have given a `__del__`."""
 T = TypeVar("T")
 
 
@@ -94,8 +97,9 @@ def _values(job: Job, setting: Setting) -> list[bytes]:
         # All arguments are parsed before the program gets a chance to patch the parser.
         parsed = [_literal(_parse_arguments, text, i) for i, text in enumerate(args)]
         function = _load(program, setting.namespace)
+        call = _name_error if job.kind == JobKind.NAME else _call
         for index, (positional, keywords) in enumerate(parsed):
-            outputs.add(_call(function, positional, keywords, index))
+            outputs.add(call(function, positional, keywords, index))
     return outputs.values
 
 
@@ -144,6 +148,35 @@ def _call(
     index: int,
 ) -> object:
     return _guarded(lambda: function(*positional, **keywords), index)
+
+
+def _name_error(
+    function: Callable[..., object],
+    positional: list[object],
+    keywords: dict[str, object],
+    index: int,
+) -> str:
+    """The class name of the exception that a call ends with.
+
+    Nothing is added to the program: a wrapper of its own f would be what a recursive f calls.
+    """
+    try:
+        _kept.append(function(*positional, **keywords))
+    except Exception as error:  # noqa: BLE001 - it is what was asked for
+        _kept.append(error)
+        kind, name = module.describe(type(error))
+    except BaseException as error:  # noqa: BLE001 - SystemExit and friends are no errors of f
+        kind, name = module.describe(type(error))
+        raise _Stop(kind, name, index) from None
+    else:
+        return NO_ERROR
+    finally:
+        _restore()
+    if kind is not Kind.RAISED:
+        raise _Stop(kind, name, index)
+    if name == NO_ERROR or not (name.isascii() and name.isidentifier()):
+        raise _Stop(Kind.UNENCODABLE, "an exception whose name is no answer", index)
+    return name
 
 
 def _guarded(action: Callable[[], object], index: int | None) -> object:

@@ -307,14 +307,21 @@ def f(x):
         ("1", "NoError", ["ValueError", "None", "", "no error"]),
         ("2", "KeyError", ["NoError", "LookupError", "keyerror", "KeyError or NoError"]),
         ("0", "ZeroDivisionError", ["ArithmeticError", "division by zero", "1 / 0"]),
-        ("-1", "Cold", ["Exception", "NoError", "__main__.Cold"]),
+        ("-1", "Cold", ["Exception", "NoError", "Cold Exception", "Cold.Exception"]),
     ],
 )
 async def test_an_error_answer_is_right_exactly_if_it_names_the_class(sandbox, args, gold, wrong):
     task = await admitted(sandbox, GUARDED, args, kind=Kind.ERROR)
     assert isinstance(task, Task), task
     assert (task.program, task.examples[0].shown) == (GUARDED, repr(gold))
-    for answer in (gold, f" {gold}\n", f"'{gold}'", f"`{gold}`", f"{gold}: some words"):
+    for answer in (
+        gold,
+        f" {gold}\n",
+        f"'{gold}'",
+        f"`{gold}`",
+        f"{gold}: some words",
+        f"a.module.{gold}: its words",
+    ):
         assert await judge(sandbox, task, answer) is Judgement.RIGHT, answer
     for answer in wrong:
         assert await judge(sandbox, task, answer) in (Judgement.WRONG, Judgement.MALFORMED), answer
@@ -334,3 +341,66 @@ async def test_what_is_no_error_task_says_why_in_one_word(sandbox, program, fate
     found = await admitted(sandbox, program, "3", kind=Kind.ERROR)
     assert isinstance(found, Rejected)
     assert found.fate == fate
+
+
+CALLS_ITSELF = """
+def f(n):
+    if n == 0:
+        raise LookupError
+    return f(n - 1) + 1
+"""
+SHADOWS = """
+def type(x):
+    return Exception
+
+def globals():
+    return {}
+
+def f(x):
+    return [1, 2][x]
+"""
+OVERFLOWS = """
+import decimal
+
+def f(x):
+    return decimal.Decimal(x) / decimal.Decimal(0)
+"""
+RETURNS_A_SUM_OF_ITSELF = "def f(n):\n    return n if n < 1 else f(n - 1) + n"
+
+
+@pytest.mark.parametrize(
+    ("program", "gold"),
+    [
+        (CALLS_ITSELF, "LookupError"),
+        (RETURNS_A_SUM_OF_ITSELF, "NoError"),
+        (SHADOWS, "IndexError"),
+        (OVERFLOWS, "DivisionByZero"),
+    ],
+)
+async def test_the_gold_of_an_error_task_is_how_f_ends_where_nothing_is_around_it(
+    sandbox, program, gold
+):
+    task = await admitted(sandbox, program, "3", kind=Kind.ERROR)
+    assert isinstance(task, Task), task
+    assert task.examples[0].shown == repr(gold)
+    assert task.names_errors
+
+
+NAMED = "def f(x):\n    raise type({name!r}, (Exception,), {{}})"
+
+
+@pytest.mark.parametrize(
+    ("program", "fate"),
+    [
+        ("def f(x):\n    return [x]\n\n@lambda g: lambda h: lambda x: 'Sure'", "syntax"),
+        ("class NoError(Exception): pass\n\ndef f(x):\n    raise NoError", "unencodable"),
+        (NAMED.format(name="two words"), "unencodable"),
+        (NAMED.format(name="ValueError: x"), "unencodable"),
+        ("class Gr\xf6sse(Exception): pass\n\ndef f(x):\n    raise Gr\xf6sse", "unencodable"),
+        ("def f(x):\n    raise MemoryError", "memory"),
+    ],
+)
+async def test_an_error_that_no_answer_could_name_makes_no_task(sandbox, program, fate):
+    found = await admitted(sandbox, program, "3", kind=Kind.ERROR)
+    assert isinstance(found, Rejected), found
+    assert found.fate in (fate, "screen")
