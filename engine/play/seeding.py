@@ -8,7 +8,8 @@ and loose statements on the way, for what the first tasks look like is what late
 Source: AZR (arXiv 2505.03335), section 3.3.1.
 
 A batch is committed whole, and is a function of the seed and of the batches before it: a killed
-engine goes on with the next one.
+engine goes on with the next one. A phase that has ended, one that was given up as well, is never
+begun again: a run that is resumed has trained on what there was.
 """
 
 import asyncio
@@ -37,6 +38,10 @@ PATIENCE = 8
 """Batches in a row without a new seed after which a phase ends with what there is."""
 NEW = "new"
 _BATCH = "seeding_batch"
+_BARREN = "seeding_barren"
+"""Batches in a row, the last one included, that brought no seed."""
+_ENDED = "seeding_ended_{}"
+"""By the kind that a phase asks for first."""
 
 log = logging.getLogger(__name__)
 
@@ -85,18 +90,24 @@ class Seeding:
 
     async def _plant(self, kinds: Sequence[Kind]) -> None:
         """Batches of these kinds in turn until there are enough of the first."""
-        barren = 0
-        while self._num_seeds(kinds[0]) < self.wanted:
-            number = int(self.store.fact(_BATCH) or 0)
-            before = self._num_seeds(kinds[0])
-            self.on_batch(await self._batch(number, kinds[number % len(kinds)]))
-            barren = 0 if self._num_seeds(kinds[0]) > before else barren + 1
-            if barren == PATIENCE:
+        wanted_kind, ended = kinds[0], _ENDED.format(kinds[0])
+        if not self.wanted or self.store.fact(ended):
+            return
+        while (found := self._num_seeds(wanted_kind)) < self.wanted:
+            if self._count(_BARREN) >= PATIENCE:
                 log.warning(
                     "seeding ends with %d %s tasks of %d: %d batches in a row brought none",
-                    before, kinds[0], self.wanted, PATIENCE,
+                    found, wanted_kind, self.wanted, PATIENCE,
                 )  # fmt: skip
-                return
+                break
+            number = self._count(_BATCH)
+            self.on_batch(await self._batch(number, kinds[number % len(kinds)]))
+        with self.store.transaction():
+            self.store.set_fact(ended, "1")
+            self.store.set_fact(_BARREN, "0")
+
+    def _count(self, fact: str) -> int:
+        return int(self.store.fact(fact) or 0)
 
     async def _batch(self, number: int, kind: Kind) -> SeedBatch:
         dice = stream(self.arena.config.seed, "seeding", number)
@@ -198,6 +209,7 @@ class Seeding:
         with self.store.transaction():
             self.store.add_seeds(self._in_all_kinds(kind, planted))
             self.store.set_fact(_BATCH, str(number + 1))
+            self.store.set_fact(_BARREN, str(0 if planted else self._count(_BARREN) + 1))
         return SeedBatch(
             number=number,
             kind=kind,

@@ -1,5 +1,6 @@
 """The seeding phase: from one zero triplet to as many certified seeds as are wanted."""
 
+import contextlib
 import json
 import random
 from collections import Counter
@@ -12,6 +13,7 @@ from engine.evaluate.held_out import certified_tasks
 from engine.play.arena import Arena
 from engine.play.seeding import PATIENCE, Seeding
 from engine.policy.scripted import ScriptedPolicy
+from engine.tasks.rows import Retirement
 from engine.tasks.seeds import IDENTITY
 from engine.tasks.store import TaskStore
 from engine.tasks.task import Origin
@@ -154,6 +156,48 @@ async def test_a_model_that_proposes_nothing_valid_is_given_up_with_what_there_i
     assert len(batches) == 2 * PATIENCE, "programs, then inputs for the one that there is"
     assert [store.num_tasks(kind) for kind in MAIN_KINDS] == [1, 1, 1]
     assert "seeding ends with 1 deduction tasks of 8" in caplog.text
+
+
+async def test_a_phase_that_was_given_up_is_not_begun_again_when_a_run_is_resumed(
+    sandbox, open_store
+):
+    """By then there may be trained weights, and plans drawn from what there was."""
+    store, batches = await open_store(), []
+    config = EngineConfig(prompts=2, proposals=2, seed_factor=2)
+    for script in (lambda _: ["no"], recite):
+        again = seeding(sandbox, store, config=config, script=script, on_batch=batches.append)
+        await again.run()
+    assert len(batches) == 2 * PATIENCE
+    assert [store.num_tasks(kind) for kind in MAIN_KINDS] == [1, 1, 1]
+
+
+async def test_a_seed_that_leaves_later_is_not_replaced(sandbox, open_store):
+    store, batches = await open_store(), []
+    config = EngineConfig(prompts=2, proposals=4, seed_factor=1, induction=0)
+    await seeding(sandbox, store, config=config).run()
+    for task in store.seeds(Kind.DEDUCTION)[4:]:
+        store.retire(Retirement(task=task, reason="audit"))
+    await seeding(sandbox, store, config=config, on_batch=batches.append).run()
+    assert not batches
+
+
+async def test_a_kill_does_not_make_the_patience_longer(sandbox, open_store):
+    store, batches = await open_store(), []
+    config = EngineConfig(prompts=2, proposals=2, seed_factor=2, induction=0)
+
+    class KilledError(Exception):
+        pass
+
+    def die(batch):
+        batches.append(batch)
+        raise KilledError
+
+    for _ in range(3 * PATIENCE):
+        with contextlib.suppress(KilledError):
+            await seeding(
+                sandbox, store, config=config, script=lambda _: ["no"], on_batch=die
+            ).run()
+    assert len(batches) == PATIENCE
 
 
 async def test_without_a_seed_factor_nothing_is_asked(sandbox, open_store):
