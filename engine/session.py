@@ -22,10 +22,12 @@ from engine.evaluate.held_out import certified_tasks, take_exam
 from engine.evaluate.probe import probe
 from engine.observe.board import Board, round_row
 from engine.observe.report import evaluations_path, write_report
+from engine.observe.rows import Rows
 from engine.play.arena import Arena
 from engine.play.loop import Player
 from engine.play.occupancy import Occupancy
 from engine.play.outbox import Outbox
+from engine.play.patience import patiently
 from engine.play.round import RoundReport
 from engine.play.seeding import SeedBatch, Seeding
 from engine.policy.protocol import Policy
@@ -76,12 +78,14 @@ class Session:
     waits: Waits = field(init=False)
     occupancy: Occupancy = field(default_factory=Occupancy, init=False)
     exam: list[Task] = field(default_factory=list, init=False)
+    _metrics: Rows = field(init=False)
     _first_step: int = field(default=0, init=False)
     _closing_s: float = field(default=0.0, init=False)
     """Time to keep for the trainer's last step and the closing measurement."""
 
     def __post_init__(self) -> None:
         self.waits = Waits(wait_file(self.run.path, "engine"))
+        self._metrics = Rows(self.run.engine_metrics)
         self.follower = VersionFollower(
             root=self.run.weights,
             policy=self.policy,
@@ -132,8 +136,7 @@ class Session:
             self.board.tokens.update(self.policy.num_tokens)
             self.board.calls.update(status.num_calls)
             if second % TOTALS_EVERY == 0:
-                append_jsonl(
-                    self.run.engine_metrics,
+                self._metrics.add(
                     {
                         "event": "totals",
                         "time": time.time(),
@@ -143,7 +146,7 @@ class Session:
                         "sandbox/busy_s": round(status.busy_s, 3),
                         "sandbox/verdicts": dict(status.verdicts),
                         "play/seconds": self.occupancy.seconds(),
-                    },
+                    }
                 )
             self.board.tasks = self.store.num_tasks()
             self.board.unconsumed = self.store.num_rollouts_from(self.follower.consumed_seq)
@@ -203,7 +206,7 @@ class Session:
     async def _drain(self, player: Player) -> None:
         """Close the ring and wait until the trainer has ended or is not there."""
         self.board.phase = "waiting for the trainer's last step"
-        while not player.outbox.pump():
+        while not await patiently(player.outbox.pump, self.waits):
             self._check_trainer()
             self.waits.tell(ROOM, on="trainer")
             await player.outbox.pause(0.05)
@@ -244,7 +247,7 @@ class Session:
     def _on_seeds(self, batch: SeedBatch) -> None:
         self.board.phase = f"seeding, {batch.kind}: {batch.num_seeds} of {batch.wanted}"
         row = {"event": "seeds", "time": time.time(), **asdict(batch)}
-        append_jsonl(self.run.engine_metrics, row)
+        self._metrics.add(row)
 
     def _on_version(self, manifest: Manifest) -> None:
         self.board.version = manifest.step
@@ -252,7 +255,7 @@ class Session:
     def _on_round(self, report: RoundReport) -> None:
         self.board.add_round(report)
         self.counters.add(report)
-        append_jsonl(self.run.engine_metrics, round_row(report))
+        self._metrics.add(round_row(report))
 
     def _evaluations(self) -> list[dict[str, object]]:
         return [dict(row) for row in read_jsonl(evaluations_path(self.run))]

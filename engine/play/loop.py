@@ -90,7 +90,7 @@ class Player:
                     rounds.create_task(self._round(plan))
                 self._tell_wait(has_room=has_room)
                 await self.outbox.pause(POLL_S)
-        self.outbox.pump()
+        await patiently(self.outbox.pump, self.waits)
 
     async def _round(self, plan: Plan) -> None:
         report = await play_round(self.arena, self.store, self._claims, plan)

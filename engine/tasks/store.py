@@ -89,8 +89,10 @@ class TaskStore(FlightRecorder):
         """Drop the bytes of groups that the trainer holds durably; the rows stay."""
         query = "UPDATE groups SET payload = NULL WHERE seq < ? AND payload IS NOT NULL"
         self._db.execute("PRAGMA synchronous = NORMAL")  # a power failure may undo this
-        self._db.execute(query, (before_seq,))
-        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            self._db.execute(query, (before_seq,))
+        finally:  # a locked file must not leave the next commit unsynced
+            self._db.execute("PRAGMA synchronous = FULL")
 
     def num_rollouts_from(self, seq: int) -> int:
         """Rollouts in groups numbered `seq` or later."""

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 import errno
+import os
 import sqlite3
 
 import pytest
 
 from engine.config import EngineConfig
 from engine.evaluate.held_out import certified_tasks
+from engine.observe.rows import Rows
 from engine.play import patience
 from engine.play.loop import Player
 from engine.play.outbox import Outbox
 from engine.policy.scripted import ScriptedPolicy
 from engine.tasks.seeds import IDENTITY
 from engine.tasks.store import TaskStore
-from engine.wire import Producer, RingWriter, RunDir
+from engine.wire import Producer, RingWriter, RunDir, read_jsonl
 from engine.wire.messages import Kind
 from engine.wire.waits import Waits, read_wait, wait_file
 
@@ -28,8 +30,8 @@ def recite(prompt):
 
 
 @contextlib.asynccontextmanager
-async def playing(sandbox, run):
-    """A player that plays four rounds in the background, and its store."""
+async def playing(sandbox, run, *, num_rounds=4):
+    """A player that plays so many rounds in the background, and its store."""
     with TaskStore(run.tasks_db) as store:
         store.add_seeds(await certified_tasks(sandbox, [IDENTITY], num_inputs=4))
         ring = RingWriter.open(run.ring, capacity=1 << 20, run_id=bytes(16))
@@ -41,7 +43,7 @@ async def playing(sandbox, run):
             waits=Waits(wait_file(run.path, "engine")),
         )  # fmt: skip
         player._committer.plan_first()
-        task = asyncio.create_task(player.play(lambda: len(reports) >= 4))
+        task = asyncio.create_task(player.play(lambda: len(reports) >= num_rounds))
         try:
             yield store, reports, task
         finally:
@@ -101,3 +103,43 @@ async def test_what_would_fail_again_is_an_error_at_once(error):
 
     with pytest.raises(type(error)):
         await patience.patiently(fail, Waits())
+
+
+@pytest.mark.parametrize("limit", [0, 10], ids=["nothing", "a part of a row"])
+def test_metrics_that_a_disk_refuses_come_later_in_their_order(tmp_path, monkeypatch, limit):
+    rows, write, has_room = Rows(tmp_path / "metrics.jsonl"), os.write, False
+
+    def full(descriptor, data):
+        if not has_room and not limit:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data if has_room else data[:limit])
+
+    rows.add({"row": 0})
+    monkeypatch.setattr(os, "write", full)
+    rows.add({"row": 1})
+    rows.add({"row": 2, "phase": "playing"})
+    has_room = True
+    rows.add({"row": 3})
+    assert [row["row"] for row in read_jsonl(rows.path)] == [0, 1, 2, 3]
+
+
+def test_metrics_that_can_never_be_written_are_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Rows(tmp_path / "nowhere" / "metrics.jsonl").add({"row": 0})
+
+
+async def test_the_last_push_waits_for_a_locked_task_file_too(sandbox, tmp_path, monkeypatch):
+    run, pump, calls = RunDir(tmp_path).create(), Outbox.pump, []
+
+    def locked_once(outbox):
+        calls.append(outbox)
+        if len(calls) == 1:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return pump(outbox)
+
+    monkeypatch.setattr(Outbox, "pump", locked_once)
+    async with playing(sandbox, run, num_rounds=0) as (_, _, task), asyncio.timeout(60):
+        await task
+    assert len(calls) == 2

@@ -260,6 +260,17 @@ def test_what_a_round_commits_is_synced_and_stays_so(tmp_path):
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+def test_a_forgetting_that_fails_leaves_commits_synced(tmp_path):
+    path = tmp_path / "tasks.db"
+    with TaskStore(path) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.forget_payloads(3)
+        other.close()
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path):
     """Otherwise all that is written later would join it, and go with it."""
     path = tmp_path / "tasks.db"
