@@ -2,13 +2,15 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.config import TABLES, ConfigError, EngineConfig, SandboxConfig, Table
+
+T = TypeVar("T", EngineConfig, SandboxConfig)
 
 
 def recipe_names() -> list[str]:
@@ -33,21 +35,31 @@ def read_recipe(name: str) -> dict[str, Table]:
 def founded(config: Mapping[str, Any]) -> tuple[EngineConfig, SandboxConfig]:
     """The tables of a `run.json`, as they were when the run was founded.
 
-    Keys that only this version knows have their defaults. Raises ConfigError for others.
+    Keys that only this version knows have their defaults. Raises ConfigError for keys and choices
+    that it lacks.
     """
-    defaults = EngineConfig()
-    known = {field.name for field in fields(EngineConfig)}
-    table = dict(config["engine"])
+    return _restored(EngineConfig(), config["engine"]), _restored(
+        SandboxConfig(), config["sandbox"]
+    )
+
+
+def _restored(defaults: T, table: Mapping[str, Any]) -> T:
+    known = {field.name for field in fields(defaults)}
     if unknown := sorted(set(table) - known):
         raise ConfigError(f"the run was founded with keys that this version lacks: {unknown}")
     chosen = {name: _like(getattr(defaults, name), value) for name, value in table.items()}
-    return EngineConfig(**chosen), SandboxConfig(**config["sandbox"])
+    return replace(defaults, **chosen)
 
 
 def _like(default: object, value: Any) -> Any:  # noqa: ANN401  # from JSON
     """A value of JSON in the type of a default."""
     if isinstance(default, StrEnum):
-        return type(default)(value)
+        try:
+            return type(default)(value)
+        except ValueError as error:
+            raise ConfigError(
+                f"the run was founded with what this version lacks: {error}"
+            ) from None
     return tuple(value) if isinstance(default, tuple) else value
 
 

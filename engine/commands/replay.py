@@ -16,8 +16,8 @@ def replay(*, run: Path = DEFAULT_RUN, first: int = 0, last: int | None = None) 
     """Judge every stored proposal and attempt again; exit code 1 if a verdict differs.
 
     Parser, certificates, verdicts and rewards are those of this version, in the sandbox of this
-    host; settings are the run's. What ran out of time or memory, then or now, is counted apart.
-    Changes nothing; beside a live run, too.
+    host; settings are the run's. A proposal that ran out of time or memory, then or now, is counted
+    apart; an attempt that did so once only differs. Changes nothing; beside a live run, too.
 
     Example: engine replay --run runs/first --first 10 --last 19
 

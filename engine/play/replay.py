@@ -2,7 +2,8 @@
 
 A completion is fed to its reader and what it amounts to goes through the sandbox, as when it was
 played. Whether a proposal was *new* depends on all that came before it and is not asked again; what
-ran out of time or memory then or now says something of the machine, and is counted apart.
+ran out of time or memory then or now says something of the machine: of a proposal it is known and
+counted apart, of an attempt it is not, for such an answer is wrong like any other.
 """
 
 import asyncio

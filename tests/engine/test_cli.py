@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from engine.config import ConfigError, EngineConfig, RunConfig, SandboxConfig
-from engine.recipe import read_recipe, recipe_names
+from engine.recipe import founded, read_recipe, recipe_names
 
 SLIPS = {
     # name: (arguments, what the sentence must name)
@@ -126,3 +126,17 @@ def test_limits_out_of_range_are_refused_by_name(key, value):
 def test_the_size_of_a_batch_must_be_a_whole_number(value):
     with pytest.raises(ConfigError, match=r"trainer\.batch_samples"):
         RunConfig(engine=EngineConfig(), sandbox=SandboxConfig(), trainer={"batch_samples": value})
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"engine": {"gone": 1}, "sandbox": {}},
+        {"engine": {}, "sandbox": {"gone": 1}},
+        {"engine": {"seeds": "gone"}, "sandbox": {}},
+    ],
+    ids=str,
+)
+def test_a_run_of_another_version_is_refused_with_what_is_missing(tables):
+    with pytest.raises(ConfigError, match="gone"):
+        founded(tables)

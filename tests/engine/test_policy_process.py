@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 
+import msgpack
 import psutil
 import pytest
 
@@ -64,6 +65,12 @@ async def test_a_killed_model_fails_every_waiter_with_the_reason(policy, tiny):
     for waiting in (collect(stream), policy.load(tiny, 1), tokens_of(policy, ENDLESS)):
         with pytest.raises(PolicyError, match=r"killed by SIGKILL: was there memory enough\?"):
             await asyncio.wait_for(waiting, 60)
+
+
+async def test_a_model_that_does_not_understand_its_engine_ends_and_says_why(policy, tiny):
+    policy._writer.write(msgpack.packb(["Nonsense", 1]))
+    with pytest.raises(PolicyError, match="expected a message"):
+        await asyncio.wait_for(policy.load(tiny, 1), 60)
 
 
 async def collect(stream):

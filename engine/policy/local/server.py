@@ -92,13 +92,18 @@ class Server:
         )
 
     def _listen(self) -> None:
-        for message in self._messages:
-            match message:
-                case Submit() | Abort() | Stop():
-                    self._inbox.put(message)
-                case Load():
-                    threading.Thread(target=self._stage, args=[message], daemon=True).start()
-        self._inbox.put(Stop())
+        try:
+            for message in self._messages:
+                match message:
+                    case Submit() | Abort() | Stop():
+                        self._inbox.put(message)
+                    case Load():
+                        threading.Thread(target=self._stage, args=[message], daemon=True).start()
+        except Exception as error:  # the thread's boundary; nobody would listen any more
+            logger.exception("the engine is not understood")
+            self._send(Failed(f"the local policy has failed: {error}"))
+        finally:
+            self._inbox.put(Stop())
 
     def _stage(self, load: Load) -> None:
         model = self.worker.decoder.model
