@@ -4,11 +4,9 @@ Every user error ends as one sentence on stderr and exit code 2; heavy imports h
 commands, so that `--help` is quick.
 """
 
-import errno
 import logging
 import os
 import signal
-import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -200,9 +198,9 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    from engine.play.patience import SPACE, what_is_missing
+
+    return what_is_missing(error) == SPACE
 
 
 def _require_extras() -> None:

@@ -23,7 +23,9 @@ import ipaddress
 import logging
 import platform
 import socket
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,6 +40,8 @@ from sandbox.fusion import Ceilings, RequestError
 from sandbox.limits import Limits
 from sandbox.pool import Sandbox
 from sandbox.script import Script, ScriptOutcome
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -152,18 +156,7 @@ class Gateway:
             return fusion.apologize(str(error))
 
     async def _run(self, request: Request, script: Script, limits: Limits) -> ScriptOutcome:
-        """Waits for the verdict; unblocked by the client's going away too."""
-        run = asyncio.ensure_future(self._sandbox.run_script(script, limits=limits))
-        gone = asyncio.ensure_future(_until_gone(request))
-        try:
-            await asyncio.wait((run, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not run.done():
-                raise ClientDisconnect
-            return run.result()
-        finally:
-            run.cancel()
-            gone.cancel()
-            await asyncio.gather(run, gone, return_exceptions=True)
+        return await unless_gone(request, self._sandbox.run_script(script, limits=limits))
 
     async def _receive(self, request: Request, body: bytearray) -> None:
         most = self._bounds.ceilings.body_bytes
@@ -192,6 +185,21 @@ class Gateway:
         name = _hostname(request.headers.get("host", ""))
         if not self._any_host and name not in _LOOPBACK_NAMES:
             raise RequestError(403, f"no server of that name here: {name[:80]!r}")
+
+
+async def unless_gone(request: Request, work: Coroutine[object, object, T]) -> T:
+    """What the work gives; ClientDisconnect once the caller has gone away, which cancels it."""
+    run = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_until_gone(request))
+    try:
+        await asyncio.wait((run, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not run.done():
+            raise ClientDisconnect
+        return run.result()
+    finally:
+        run.cancel()
+        gone.cancel()
+        await asyncio.gather(run, gone, return_exceptions=True)
 
 
 async def _until_gone(request: Request) -> None:

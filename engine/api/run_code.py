@@ -15,11 +15,12 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from engine.api.bodies import RequestError, check_names, read_object
 from engine.config import SandboxConfig
 from sandbox import Call, Limits, Outcome, Sandbox, SandboxError, render
+from sandbox.gateway import unless_gone
 
 MAX_BODY: Final = 1 << 20
 """Bytes of a request."""
@@ -71,17 +72,7 @@ class Runner:
         """Wait for the outcome; the caller's going away ends it, too."""
         sandbox = await self._opened()
         limits = _limits(self.config, wanted.wall_s)
-        run = asyncio.ensure_future(sandbox.run(wanted.call, limits=limits))
-        gone = asyncio.ensure_future(_until_gone(request))
-        try:
-            await asyncio.wait((run, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not run.done():
-                raise ClientDisconnect
-            return run.result()
-        finally:
-            run.cancel()
-            gone.cancel()
-            await asyncio.gather(run, gone, return_exceptions=True)
+        return await unless_gone(request, sandbox.run(wanted.call, limits=limits))
 
     async def _opened(self) -> Sandbox:
         async with self._opening:
@@ -127,8 +118,3 @@ def _row(outcome: Outcome) -> dict[str, object]:
 
 def _texts(values: Sequence[bytes]) -> list[str]:
     return [render(value) for value in values]
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

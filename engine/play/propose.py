@@ -94,9 +94,14 @@ class Judged:
 
 def read_proposal(draft: Draft, reader: ProposalReader) -> Proposal | Malformed:
     """The proposal a draft amounts to; one that was cut before it was complete is none."""
+    return proposal_in(reader, finish=draft.completion.finish if draft.completion else None)
+
+
+def proposal_in(reader: ProposalReader, *, finish: Finish | None) -> Proposal | Malformed:
+    """The proposal in what a reader was fed, given how that ended; None: it has not."""
     if reader.proposal is not None:
         return reader.proposal
-    if draft.completion is None or draft.completion.finish is not Finish.STOP:
+    if finish is not Finish.STOP:
         return Malformed(reader.hopeless or "cut")
     return reader.result()
 

@@ -20,14 +20,15 @@ from engine.play.propose import (
     RETIRED,
     UNFORMATTED,
     gates_of,
+    proposal_in,
     reward_of,
 )
 from engine.play.reward import Judgement, solver_reward
+from engine.play.solve import answer_in
 from engine.prompts import (
     Answer,
     Form,
     Malformed,
-    Proposal,
     Rendered,
     answer_reader,
     proposal_reader,
@@ -104,10 +105,7 @@ async def _fate(sandbox: Sandbox, config: EngineConfig, prompt: PromptRow, row: 
     """One word for what the proposal is, `valid` if it is a task, new or not."""
     reader = proposal_reader(_rendered(prompt), num_inputs=config.num_inputs)
     reader.feed(row.text.removeprefix(prompt.lead))
-    has_ended = row.written.finish == Finish.STOP
-    proposal: Proposal | Malformed | None = reader.proposal
-    if proposal is None:
-        proposal = reader.result() if has_ended else Malformed(reader.hopeless or "cut")
+    proposal = proposal_in(reader, finish=Finish(row.written.finish))
     if isinstance(proposal, Malformed):
         return proposal.reason
     task = await admit(sandbox, prompt.kind, proposal, gates=gates_of(config))
@@ -127,10 +125,7 @@ async def _attempt(
     if prompt is not None and task is not None:
         reader = answer_reader(_rendered(prompt))
         reader.feed(row.text)
-        has_ended = row.written.finish == Finish.STOP
-        answer: Answer | Malformed | None = reader.answer
-        if answer is None:
-            answer = reader.result() if has_ended else Malformed(reader.hopeless or "cut")
+        answer = answer_in(reader, finish=Finish(row.written.finish))
         judgement = Judgement.MALFORMED
         if isinstance(answer, Answer):
             ruling = Ruling(equality=config.equality, induction_check=config.induction_check)

@@ -239,9 +239,14 @@ class _Sitting:
 
 def read_answer(draft: Draft, reader: AnswerReader) -> Answer | Malformed:
     """What a draft amounts to; one that was cut before it closed is no answer."""
+    return answer_in(reader, finish=draft.completion.finish if draft.completion else None)
+
+
+def answer_in(reader: AnswerReader, *, finish: Finish | None) -> Answer | Malformed:
+    """The answer in what a reader was fed, given how that ended; None: it has not."""
     if reader.answer is not None:
         return reader.answer
-    if draft.completion is None or draft.completion.finish is not Finish.STOP:
+    if finish is not Finish.STOP:
         return Malformed(reader.hopeless or "cut")  # it may be the beginning of something else
     return reader.result()
 
